@@ -1,0 +1,112 @@
+"""Buttons: what can be asked of an instance's session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, override
+
+from homeassistant.components.button import (
+    ButtonDeviceClass,
+    ButtonEntity,
+    ButtonEntityDescription,
+)
+from homeassistant.const import EntityCategory
+
+from .entity import InstanceEntity, async_add_instances
+from .providers.models import Action, InstanceStatus
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+    from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+    from .coordinator import GatewayConfigEntry
+
+PARALLEL_UPDATES = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActionButtonDescription(ButtonEntityDescription):
+    """An action, and the statuses in which it makes sense."""
+
+    key: Action
+    available_in: frozenset[InstanceStatus]
+
+
+BUTTONS = (
+    ActionButtonDescription(
+        key=Action.CONNECT,
+        translation_key=Action.CONNECT,
+        available_in=frozenset(
+            {
+                InstanceStatus.CREATED,
+                InstanceStatus.DISCONNECTED,
+                InstanceStatus.FAILED,
+            }
+        ),
+    ),
+    ActionButtonDescription(
+        key=Action.DISCONNECT,
+        translation_key=Action.DISCONNECT,
+        entity_category=EntityCategory.CONFIG,
+        available_in=frozenset(
+            {
+                InstanceStatus.STARTING,
+                InstanceStatus.SCAN_QR,
+                InstanceStatus.CONNECTED,
+            }
+        ),
+    ),
+    ActionButtonDescription(
+        key=Action.RESTART,
+        translation_key=Action.RESTART,
+        device_class=ButtonDeviceClass.RESTART,
+        available_in=frozenset(InstanceStatus) - {InstanceStatus.CREATED},
+    ),
+    ActionButtonDescription(
+        key=Action.LOGOUT,
+        translation_key=Action.LOGOUT,
+        entity_category=EntityCategory.CONFIG,
+        available_in=frozenset({InstanceStatus.CONNECTED, InstanceStatus.DISCONNECTED}),
+    ),
+)
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: GatewayConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Set up the buttons that the provider has routes for."""
+    coordinator = entry.runtime_data
+    async_add_instances(
+        entry,
+        async_add_entities,
+        lambda instance_id: (
+            ActionButton(coordinator, instance_id, description)
+            for description in BUTTONS
+            if description.key in coordinator.provider.actions
+        ),
+    )
+
+
+class ActionButton(InstanceEntity, ButtonEntity):
+    """A button that carries out an action."""
+
+    entity_description: ActionButtonDescription
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Stay available in a status that nobody knows."""
+        return super().available and (
+            self.instance.status is None
+            or self.instance.status in self.entity_description.available_in
+        )
+
+    @override
+    async def async_press(self) -> None:
+        with self.translated_errors():
+            await self.coordinator.provider.perform(
+                self.entity_description.key, self.instance_id
+            )
+        await self.coordinator.async_request_refresh()

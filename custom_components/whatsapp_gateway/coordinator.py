@@ -1,0 +1,160 @@
+"""Poll an account, and keep its devices as the gateway has its instances."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+import logging
+from math import ceil
+from time import monotonic
+from typing import TYPE_CHECKING, override
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import CONF_API_KEY, CONF_URL
+from homeassistant.core import callback
+from homeassistant.exceptions import ConfigEntryAuthFailed
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.debounce import Debouncer
+from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
+
+from .const import (
+    CONF_GATEWAY,
+    CONF_PROVIDER,
+    DOMAIN,
+    ERROR_KEYS,
+    FAST_POLL_INTERVAL,
+    POLL_INTERVAL,
+)
+from .providers import PROVIDERS
+from .providers.models import (
+    GatewayError,
+    Instance,
+    InstanceStatus,
+    RateLimited,
+    Unauthorized,
+)
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+
+# both in seconds
+FAST_POLL_DURATION = 180.0
+REFRESH_COOLDOWN = 1.0
+
+_LOGGER = logging.getLogger(__name__)
+
+type GatewayConfigEntry = ConfigEntry[GatewayCoordinator]
+
+
+class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
+    """The instances of an account by their id."""
+
+    config_entry: GatewayConfigEntry
+
+    def __init__(self, hass: HomeAssistant, entry: GatewayConfigEntry) -> None:
+        """Poll with the entry's address and key."""
+        super().__init__(
+            hass,
+            _LOGGER,
+            config_entry=entry,
+            name=f"{entry.title} instances",
+            update_interval=POLL_INTERVAL,
+            always_update=False,
+            request_refresh_debouncer=Debouncer(
+                hass, _LOGGER, cooldown=REFRESH_COOLDOWN, immediate=True
+            ),
+        )
+        self.provider = PROVIDERS[entry.data[CONF_PROVIDER]](
+            async_get_clientsession(hass),
+            entry.data[CONF_URL],
+            entry.data[CONF_API_KEY],
+        )
+        self._changed_at = monotonic()
+        self._phone_numbers: dict[str, str | None] = {}
+        self._one_at_a_time = asyncio.Lock()
+
+    def unique_id(self, instance_id: str) -> str:
+        """Return what tells an instance from those of all other gateways."""
+        return f"{self.config_entry.data[CONF_GATEWAY]}_{instance_id}"
+
+    @override
+    async def _async_update_data(self) -> dict[str, Instance]:
+        try:
+            # an older answer must not come after a newer one
+            async with self._one_at_a_time:
+                return await self._async_poll()
+        except Unauthorized as err:
+            raise ConfigEntryAuthFailed(
+                translation_domain=DOMAIN, translation_key="invalid_auth"
+            ) from err
+        except GatewayError as err:
+            if isinstance(err, RateLimited):
+                # the next poll is planned to the full second, which may be too early
+                self.update_interval = timedelta(seconds=ceil(err.retry_after) + 1)
+            raise UpdateFailed(
+                translation_domain=DOMAIN,
+                translation_key=ERROR_KEYS[type(err)],
+                translation_placeholders={"message": str(err)},
+            ) from err
+
+    async def _async_poll(self) -> dict[str, Instance]:
+        instances = {one.id: one for one in await self.provider.instances()}
+        if not self.provider.list_has_phone_number:
+            await self._async_add_phone_numbers(instances)
+        self._adapt_interval(instances)
+        self._update_devices(instances)
+        return instances
+
+    async def _async_add_phone_numbers(self, instances: dict[str, Instance]) -> None:
+        """Ask once for each number that somebody wants to see."""
+        wanted = {
+            instance_id
+            for instance_id in self.async_contexts()
+            if instance_id in instances
+            and instances[instance_id].status is InstanceStatus.CONNECTED
+        }
+        for instance_id in self._phone_numbers.keys() - wanted:
+            del self._phone_numbers[instance_id]
+        for instance_id in wanted - self._phone_numbers.keys():
+            # the next poll asks again
+            with suppress(GatewayError):
+                one = await self.provider.instance(instance_id)
+                self._phone_numbers[instance_id] = one.phone_number
+        for instance_id, number in self._phone_numbers.items():
+            instances[instance_id] = replace(
+                instances[instance_id], phone_number=number
+            )
+
+    def _adapt_interval(self, instances: dict[str, Instance]) -> None:
+        """Poll faster while something moves, and only for so long."""
+        statuses = {one.id: one.status for one in instances.values()}
+        if statuses != {one.id: one.status for one in (self.data or {}).values()}:
+            self._changed_at = monotonic()
+        moving = {InstanceStatus.STARTING, InstanceStatus.SCAN_QR}
+        fast = (
+            not moving.isdisjoint(statuses.values())
+            and monotonic() - self._changed_at < FAST_POLL_DURATION
+        )
+        self.update_interval = FAST_POLL_INTERVAL if fast else POLL_INTERVAL
+
+    @callback
+    def _update_devices(self, instances: dict[str, Instance]) -> None:
+        """Remove the devices of instances that are gone, and rename the others."""
+        names = {one.id: one.name for one in instances.values()}
+        if names == {one.id: one.name for one in (self.data or {}).values()}:
+            return
+        named = {
+            (DOMAIN, self.unique_id(instance_id)): name
+            for instance_id, name in names.items()
+        }
+        registry = dr.async_get(self.hass)
+        for device in dr.async_entries_for_config_entry(
+            registry, self.config_entry.entry_id
+        ):
+            if identifier := next(iter(device.identifiers & named.keys()), None):
+                registry.async_update_device(device.id, name=named[identifier])
+            else:
+                registry.async_remove_device(device.id)

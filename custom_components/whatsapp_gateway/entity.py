@@ -1,0 +1,114 @@
+"""What all entities of an instance have in common."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, override
+
+from homeassistant.core import callback
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
+from homeassistant.helpers.update_coordinator import CoordinatorEntity
+
+from .const import DOMAIN, ERROR_KEYS
+from .coordinator import GatewayCoordinator
+from .providers.models import GatewayError, Unauthorized
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from homeassistant.helpers.entity import Entity, EntityDescription
+    from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+    from .coordinator import GatewayConfigEntry
+    from .providers.models import Instance
+
+
+class InstanceEntity(CoordinatorEntity[GatewayCoordinator]):
+    """An entity of one instance."""
+
+    _attr_has_entity_name = True
+
+    def __init__(
+        self,
+        coordinator: GatewayCoordinator,
+        instance_id: str,
+        description: EntityDescription,
+        *,
+        context: str | None = None,
+    ) -> None:
+        """Belong to the instance's device."""
+        super().__init__(coordinator, context)
+        self.entity_description = description
+        self.instance_id = instance_id
+        unique_id = coordinator.unique_id(instance_id)
+        self._attr_unique_id = f"{unique_id}_{description.key}"
+        self._attr_device_info = DeviceInfo(
+            identifiers={(DOMAIN, unique_id)},
+            name=self.instance.name,
+            manufacturer=coordinator.provider.name,
+            model=self.instance.type,
+            entry_type=DeviceEntryType.SERVICE,
+        )
+        self._written = self._now
+
+    @property
+    def instance(self) -> Instance:
+        """Return the instance as it was last polled."""
+        return self.coordinator.data[self.instance_id]
+
+    @property
+    def _now(self) -> tuple[bool, Instance | None]:
+        """Return all that the state is made of."""
+        return (
+            self.coordinator.last_update_success,
+            self.coordinator.data.get(self.instance_id),
+        )
+
+    @property
+    @override
+    def available(self) -> bool:
+        return super().available and self.instance_id in self.coordinator.data
+
+    @callback
+    @override
+    def _handle_coordinator_update(self) -> None:
+        """Write the state if this very instance changed."""
+        if self._written != self._now:
+            self._written = self._now
+            super()._handle_coordinator_update()
+
+    @contextmanager
+    def translated_errors(self) -> Iterator[None]:
+        """Tell a person what went wrong; ask for a new key where that helps."""
+        try:
+            yield
+        except GatewayError as err:
+            if isinstance(err, Unauthorized):
+                self.coordinator.config_entry.async_start_reauth(self.hass)
+            raise HomeAssistantError(
+                translation_domain=DOMAIN,
+                translation_key=ERROR_KEYS[type(err)],
+                translation_placeholders={"message": str(err)},
+            ) from err
+
+
+@callback
+def async_add_instances(
+    entry: GatewayConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+    entities_of: Callable[[str], Iterable[Entity]],
+) -> None:
+    """Add the entities of every instance, now and whenever one appears."""
+    coordinator = entry.runtime_data
+    known: set[str] = set()
+
+    @callback
+    def add_new() -> None:
+        known.intersection_update(coordinator.data)
+        new = [one for one in coordinator.data if one not in known]
+        known.update(new)
+        async_add_entities(entity for one in new for entity in entities_of(one))
+
+    add_new()
+    entry.async_on_unload(coordinator.async_add_listener(add_new))

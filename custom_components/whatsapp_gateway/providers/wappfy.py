@@ -1,0 +1,90 @@
+"""Wappfy, by its document "Managing Instances"."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import TYPE_CHECKING, Any, ClassVar, override
+
+from . import parsing
+from .base import Provider, path_of
+from .models import Action, BadResponse, Instance, InstanceStatus, QrCode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PATH = "/api/instances"
+MAX_PAGES = 100
+
+
+class Wappfy(Provider):
+    """An account at Wappfy."""
+
+    name = "Wappfy"
+    default_url = "https://api.wappfy.io"
+    auth_header = ("X-Api-Key", "{}")
+    statuses: ClassVar = {status.value: status for status in InstanceStatus}
+    actions = frozenset(Action)
+    instance_types = ("waha", "cloud_api")
+    types_without_qr = frozenset({"cloud_api"})
+    list_has_phone_number = False
+
+    @override
+    async def instances(self) -> list[Instance]:
+        """List all instances, also where the gateway hands them out in pages."""
+        page = await self._get(PATH)
+        if isinstance(page, list):
+            return parsing.unique(self._instances(page))
+        page = parsing.mapping(page)
+        found = self._instances(page.get("items"))
+        total, limit = _count(page, "total"), _count(page, "limit") or len(found)
+        pages = _count(page, "totalPages") or ceil(total / max(limit, 1))
+        if pages > MAX_PAGES:
+            raise BadResponse("Too many pages")
+        for number in range(2, pages + 1):
+            page = await self._get(f"{PATH}?page={number}&limit={limit}")
+            found += self._instances(parsing.mapping(page).get("items"))
+        if len(instances := parsing.unique(found)) < total:
+            # one was deleted while the pages were read, and the others moved up
+            raise BadResponse("The list is incomplete")
+        return instances
+
+    @override
+    async def create(
+        self,
+        name: str,
+        *,
+        instance_type: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Instance:
+        body = {"name": name, "type": instance_type or self.instance_types[0]}
+        return self._instance(
+            self._payload(await self._request("POST", PATH, json=body))
+        )
+
+    @override
+    async def instance(self, instance_id: str) -> Instance:
+        """Check the status; the answer has no name and no type."""
+        path = path_of(PATH, instance_id, "/status")
+        return self._instance(await self._get(path))
+
+    @override
+    async def perform(self, action: Action, instance_id: str) -> None:
+        path = path_of(PATH, instance_id, f"/{action}")
+        # 409 on these two: already in the requested state
+        conflict_ok = action in {Action.CONNECT, Action.DISCONNECT}
+        await self._request("POST", path, conflict_ok=conflict_ok)
+
+    @override
+    async def qr(self, instance_id: str) -> QrCode | None:
+        body = await self._request("GET", path_of(PATH, instance_id, "/qr"))
+        return parsing.qr_code(parsing.mapping(self._payload(body)))
+
+    @override
+    async def delete(self, instance_id: str) -> None:
+        """Delete an instance and all its data. This action is irreversible."""
+        await self._request("DELETE", path_of(PATH, instance_id))
+
+
+def _count(page: dict[str, Any], key: str) -> int:
+    value = page.get(key)
+    return value if isinstance(value, int) and value > 0 else 0

@@ -1,0 +1,97 @@
+"""Real gateways on loopback, and a real Home Assistant before them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiohttp import ClientSession
+import pytest
+
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.whatsapp_gateway import pairing
+from custom_components.whatsapp_gateway.const import DOMAIN
+from custom_components.whatsapp_gateway.providers import PROVIDERS
+
+from .gateways import GATEWAYS, Gateway, VirtualPhone
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from homeassistant.core import HomeAssistant
+
+    from custom_components.whatsapp_gateway.providers.base import Provider
+
+SCALE = 20.0
+"""How much faster than the clock WhatsApp's time runs in the tests."""
+
+
+@pytest.fixture(autouse=True)
+def _integration(enable_custom_integrations: None, socket_enabled: None) -> None:
+    """Let Home Assistant find the integration, and the gateways be reached."""
+
+
+@pytest.fixture(autouse=True)
+def _fast_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let time run faster for the pairing as it does for the gateways."""
+    for name in (
+        "POLL_INTERVAL",
+        "RETRY_INTERVAL",
+        "REFRESH_INTERVAL",
+        "CODE_LIFE",
+        "LEAD",
+        "GRACE",
+        "PATIENCE",
+        "DEADLINE",
+    ):
+        monkeypatch.setattr(pairing, name, getattr(pairing, name) / SCALE)
+
+
+@pytest.fixture(params=GATEWAYS)
+def provider_key(request: pytest.FixtureRequest) -> str:
+    """Return the key of each provider in turn."""
+    key: str = request.param
+    return key
+
+
+@pytest.fixture
+async def gateway(provider_key: str) -> AsyncGenerator[Gateway]:
+    """Run the gateway of the provider."""
+    async with GATEWAYS[provider_key](scale=SCALE).running() as running:
+        yield running
+
+
+@pytest.fixture
+def phone(gateway: Gateway) -> VirtualPhone:
+    """Return a phone that scans what the gateway shows."""
+    return VirtualPhone(gateway)
+
+
+@pytest.fixture
+async def session() -> AsyncGenerator[ClientSession]:
+    """Return a session for tests without Home Assistant."""
+    async with ClientSession() as session:
+        yield session
+
+
+@pytest.fixture
+def provider(provider_key: str, gateway: Gateway, session: ClientSession) -> Provider:
+    """Return the integration's client of the gateway."""
+    return PROVIDERS[provider_key](session, gateway.url, gateway.key)
+
+
+@pytest.fixture
+def entry(hass: HomeAssistant, provider_key: str, gateway: Gateway) -> MockConfigEntry:
+    """Return an account that is added but not set up."""
+    entry = MockConfigEntry(
+        domain=DOMAIN,
+        title=PROVIDERS[provider_key].name,
+        data={
+            "provider": provider_key,
+            "gateway": gateway.url.removeprefix("http://"),
+            "url": gateway.url,
+            "api_key": gateway.key,
+        },
+    )
+    entry.add_to_hass(hass)
+    return entry

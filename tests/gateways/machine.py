@@ -1,0 +1,123 @@
+"""One WhatsApp session as a state machine over time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+import secrets
+import time
+from typing import Any
+
+# WhatsApp's own pairing: six codes a round, 160 s in all
+CODE_LIVES = (60.0, 20.0, 20.0, 20.0, 20.0, 20.0)
+BOOT = 2.0
+"""Seconds from a start to the first code, or to connected where it is linked."""
+LINK = 1.0
+"""Seconds from a scan to connected."""
+NEW_CODE = "https://wa.me/settings/linked_devices#2@"
+
+
+class State(Enum):
+    """Where a session is; each gateway has words of its own for it."""
+
+    NEW = auto()
+    BOOTING = auto()
+    WAITING = auto()
+    LINKING = auto()
+    CONNECTED = auto()
+    STOPPED = auto()
+    FAILED = auto()
+
+
+@dataclass(frozen=True)
+class Code:
+    """A code of a round, and the time (seconds since 1970) at which it dies."""
+
+    text: str
+    expires: float
+
+
+def new_code_text() -> str:
+    """Return a text as WhatsApp's since May 2026: five parts, about 277 characters."""
+    parts = [secrets.token_urlsafe(n) for n in (48, 32, 32, 32)]
+    return NEW_CODE + ",".join([*parts, "1" + secrets.token_urlsafe(20)])
+
+
+@dataclass
+class Session:
+    """A number at a gateway. Time runs `scale` times as fast as the clock."""
+
+    id: str
+    name: str
+    owner: str
+    scale: float = 1.0
+    type: str = "waha"
+    metadata: dict[str, Any] = field(default_factory=dict)
+    phone_number: str | None = None
+    linked: bool = False
+    created: float = field(default_factory=time.time)
+    updated: float = field(default_factory=time.time)
+    seen: float | None = None
+    starts: int = 0
+    _state: State = State.NEW
+    _since: float = field(default_factory=time.time)
+    _codes: list[Code] = field(default_factory=list)
+
+    def _enter(self, state: State, when: float) -> None:
+        self._state, self._since, self.updated = state, when, when
+        if state is State.CONNECTED:
+            self.linked, self.seen = True, when
+            self.phone_number = self.phone_number or "5511999998888"
+        if state is State.WAITING:
+            self._codes = []
+            for life in CODE_LIVES:
+                when += life / self.scale
+                self._codes.append(Code(new_code_text(), when))
+
+    @property
+    def state(self) -> State:
+        """Let the time pass that has passed, and tell where that leads."""
+        now = time.time()
+        if self._state is State.BOOTING and now >= self._since + BOOT / self.scale:
+            after = State.CONNECTED if self.linked else State.WAITING
+            self._enter(after, self._since + BOOT / self.scale)
+        if self._state is State.LINKING and now >= self._since + LINK / self.scale:
+            self._enter(State.CONNECTED, self._since + LINK / self.scale)
+        if self._state is State.WAITING and now >= self._codes[-1].expires:
+            self._enter(State.FAILED, self._codes[-1].expires)
+        return self._state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self._enter(state, time.time())
+
+    @property
+    def code(self) -> Code | None:
+        """The code that is valid now."""
+        if self.state is not State.WAITING:
+            return None
+        return next(code for code in self._codes if time.time() < code.expires)
+
+    @property
+    def running(self) -> bool:
+        """Whether the session is started."""
+        return self.state not in {State.NEW, State.STOPPED, State.FAILED}
+
+    def start(self) -> None:
+        """Start a stopped session."""
+        self.starts += 1
+        self.state = State.BOOTING
+
+    def stop(self) -> None:
+        """Stop the session; the link stays."""
+        self.state = State.STOPPED
+
+    def unlink(self) -> None:
+        """Forget the link, as a logout or the phone does."""
+        self.linked, self.phone_number = False, None
+        self.state = State.STOPPED
+
+    def scan(self, phone_number: str) -> None:
+        """Be scanned by a phone."""
+        self.phone_number = phone_number
+        self.state = State.LINKING

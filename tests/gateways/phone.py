@@ -1,0 +1,37 @@
+"""A phone that scans codes and unlinks devices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .machine import Session
+    from .server import Gateway
+
+
+class ExpiredCodeError(Exception):
+    """No instance shows this code now."""
+
+
+class VirtualPhone:
+    """WhatsApp on a phone, in front of the gateways it may be linked to."""
+
+    def __init__(self, *gateways: Gateway, number: str = "5511999998888") -> None:
+        """Know which gateways there are."""
+        self.gateways = gateways
+        self.number = number
+
+    def scan(self, text: str) -> Session:
+        """Link the instance that shows this very code now."""
+        for gateway in self.gateways:
+            for session in gateway.sessions.values():
+                if session.code is not None and session.code.text == text:
+                    session.scan(self.number)
+                    return session
+        raise ExpiredCodeError
+
+    def unlink(self, instance_id: str) -> None:
+        """Log the device out, in WhatsApp's list of linked devices."""
+        for gateway in self.gateways:
+            if session := gateway.sessions.get(instance_id):
+                session.unlink()

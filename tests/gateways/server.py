@@ -1,0 +1,226 @@
+"""What every simulated gateway does: keys, limits, a log, faults on demand."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+import re
+import time
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from aiohttp import web
+
+from .machine import Session, State
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from ssl import SSLContext
+
+    type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+HTML = "<html><body><h1>Bad gateway</h1></body></html>"
+HUGE = 50 * 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """What goes wrong on a route, for `times` requests or until it is healed."""
+
+    status: int | None = None
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    delay: float = 0.0
+    hang: bool = False
+    drop: bool = False
+    truncate: bool = False
+    html: bool = False
+    redirect: str | None = None
+    huge: bool = False
+    times: int | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request that reached the gateway."""
+
+    route: str
+    method: str
+    path: str
+    headers: Mapping[str, str]
+
+
+class Gateway(ABC):
+    """A gateway with the accounts of several customers."""
+
+    statuses: Mapping[State, str]
+    key: ClassVar[str]
+    """The API key of the customer that tests and the demo are."""
+
+    def __init__(self, *, scale: float = 1.0) -> None:
+        """Run `scale` times as fast as the clock."""
+        self.scale = scale
+        self.owners = {self.key: "me", f"{self.key}_other": "somebody else"}
+        self.sessions: dict[str, Session] = {}
+        self.asked: list[Asked] = []
+        self.faults: dict[str, Fault] = {}
+        self._failed: dict[str, int] = {}
+        self._stopping = asyncio.Event()
+        self.url = ""
+
+    @abstractmethod
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes of the document, each with its name."""
+
+    @abstractmethod
+    def key_of(self, request: web.Request) -> str | None:
+        """Return the key that a request brings."""
+
+    @abstractmethod
+    def error(self, status: int, code: str, message: str) -> web.Response:
+        """Return an error in this gateway's form."""
+
+    @abstractmethod
+    def limit(self, key: str) -> tuple[bool, dict[str, str]]:
+        """Count a request; tell whether it is allowed, and the headers that say so."""
+
+    def add(self, name: str, state: State = State.NEW, **values: Any) -> Session:
+        """Create an instance behind the back of Home Assistant."""
+        values = {"id": self.new_id(), "owner": "me", "scale": self.scale, **values}
+        session = Session(name=name, **values)
+        if state is not State.NEW:
+            session.state = state
+        self.sessions[session.id] = session
+        return session
+
+    @abstractmethod
+    def new_id(self) -> str:
+        """Return an id that this gateway would give."""
+
+    def fail(self, route: str, **fault: Any) -> None:
+        """Let a route fail: one of `names`, or `*` for all."""
+        self.faults[route] = Fault(**fault)
+        self._failed.pop(route, None)
+
+    def heal(self) -> None:
+        """Take all faults away."""
+        self.faults.clear()
+
+    def count(self, route: str) -> int:
+        """Tell how often a route was asked for."""
+        return sum(asked.route == route for asked in self.asked)
+
+    def session_of(self, request: web.Request) -> Session | None:
+        """Return the asked instance, if it belongs to who asks."""
+        session = self.sessions.get(request.match_info["id"])
+        return session if session and session.owner == request["owner"] else None
+
+    def mine(self, request: web.Request) -> list[Session]:
+        """Return the instances of who asks, newest first."""
+        mine = [s for s in self.sessions.values() if s.owner == request["owner"]]
+        return sorted(mine, key=lambda s: s.created, reverse=True)
+
+    @asynccontextmanager
+    async def running(
+        self, port: int = 0, ssl: SSLContext | None = None
+    ) -> AsyncIterator[Gateway]:
+        """Serve on loopback."""
+        app = web.Application(middlewares=[self._middleware])
+        app.add_routes(self.routes())
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=ssl)
+        await site.start()
+        self.url = re.sub(r":0$", f":{runner.addresses[0][1]}", site.name)
+        try:
+            yield self
+        finally:
+            self._stopping.set()
+            await runner.cleanup()
+
+    @web.middleware
+    async def _middleware(
+        self, request: web.Request, handler: Handler
+    ) -> web.StreamResponse:
+        route = request.match_info.route.name or ""
+        asked = Asked(route, request.method, request.raw_path, request.headers)
+        self.asked.append(asked)
+        fault = self._next_fault(route)
+        await asyncio.sleep(fault.delay)
+        if fault.drop or fault.hang:
+            if fault.hang:
+                await self._stopping.wait()
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response()
+        if (answer := _faulty(fault)) is not None:
+            return answer
+        response = await self._answer(request, handler)
+        if fault.truncate:
+            return await self._truncated(request, response)
+        return response
+
+    async def _answer(
+        self, request: web.Request, handler: Handler
+    ) -> web.StreamResponse:
+        key = self.key_of(request)
+        if key not in self.owners:
+            return self.error(401, "unauthorized", "Invalid API key")
+        request["owner"] = self.owners[key]
+        allowed, headers = self.limit(key)
+        if allowed:
+            response = await handler(request)
+        else:
+            response = self.error(429, "rate_limited", "Too many requests")
+        response.headers.update(headers)
+        return response
+
+    def _next_fault(self, route: str) -> Fault:
+        for name in (route, "*"):
+            fault = self.faults.get(name)
+            failed = self._failed.get(name, 0)
+            if fault is not None and (fault.times is None or failed < fault.times):
+                self._failed[name] = failed + 1
+                return fault
+        return Fault()
+
+    async def _truncated(
+        self, request: web.Request, response: web.StreamResponse
+    ) -> web.StreamResponse:
+        assert isinstance(response, web.Response)
+        assert isinstance(response.body, bytes)
+        cut = web.StreamResponse(status=response.status)
+        cut.content_length = len(response.body)
+        await cut.prepare(request)
+        await cut.write(response.body[: len(response.body) // 2])
+        assert request.transport is not None
+        request.transport.close()
+        return cut
+
+
+def _faulty(fault: Fault) -> web.Response | None:
+    if fault.redirect:
+        return web.Response(status=307, headers={"Location": fault.redirect})
+    if fault.html:
+        return web.Response(
+            status=fault.status or 200, text=HTML, content_type="text/html"
+        )
+    if fault.huge:
+        return web.Response(body=b" " * HUGE, content_type="application/json")
+    if fault.body is not None or fault.status is not None:
+        return web.Response(
+            status=fault.status or 200,
+            body=fault.body or b"",
+            headers=fault.headers,
+            content_type="application/json",
+        )
+    return None
+
+
+def iso(moment: float | None, *, milliseconds: bool = False) -> str | None:
+    """Write a time as the documents do."""
+    if moment is None:
+        return None
+    fraction = f".{int(moment * 1000) % 1000:03}" if milliseconds else ""
+    return time.strftime(f"%Y-%m-%dT%H:%M:%S{fraction}Z", time.gmtime(moment))

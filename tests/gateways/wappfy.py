@@ -1,0 +1,187 @@
+"""Wappfy as its document "Managing Instances" describes it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+import secrets
+import time
+from typing import TYPE_CHECKING, Any, ClassVar, override
+
+from aiohttp import web
+
+from .machine import Session, State
+from .picture import data_uri
+from .server import Gateway, iso
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REQUESTS_PER_MINUTE = 100
+
+
+class WappfyGateway(Gateway):
+    """The gateway, for several customers."""
+
+    key: ClassVar[str] = "wappfy_sk_demo"
+    statuses: Mapping[State, str] = {
+        State.NEW: "created",
+        State.BOOTING: "starting",
+        State.WAITING: "scan_qr",
+        State.LINKING: "starting",
+        State.CONNECTED: "connected",
+        State.STOPPED: "disconnected",
+        State.FAILED: "failed",
+    }
+
+    def __init__(self, *, scale: float = 1.0, page_size: int | None = None) -> None:
+        """Hand the list out in pages where a size is given."""
+        super().__init__(scale=scale)
+        self.page_size = page_size
+        self.tells_pages = True
+        self.plan_limit = 1000
+        self._windows: dict[str, tuple[float, int]] = defaultdict(lambda: (0.0, 0))
+
+    @override
+    def routes(self) -> list[web.RouteDef]:
+        one = "/api/instances/{id}"
+        return [
+            web.get("/api/instances", self.list, name="list"),
+            web.post("/api/instances", self.create, name="create"),
+            web.get(f"{one}/status", self.status, name="one"),
+            web.post(f"{one}/connect", self.connect, name="connect"),
+            web.get(f"{one}/qr", self.qr, name="qr"),
+            web.post(f"{one}/disconnect", self.disconnect, name="disconnect"),
+            web.post(f"{one}/restart", self.restart, name="restart"),
+            web.post(f"{one}/logout", self.logout, name="logout"),
+            web.delete(one, self.delete, name="delete"),
+        ]
+
+    @override
+    def key_of(self, request: web.Request) -> str | None:
+        return request.headers.get("X-Api-Key")
+
+    @override
+    def new_id(self) -> str:
+        return f"inst_{secrets.token_hex(6)}"
+
+    @override
+    def error(self, status: int, code: str, message: str) -> web.Response:
+        error = {"code": code.upper(), "message": message, "details": None}
+        return web.json_response(
+            {"success": False, "error": error, "meta": {}}, status=status
+        )
+
+    @override
+    def limit(self, key: str) -> tuple[bool, dict[str, str]]:
+        now, window = time.time(), 60 / self.scale
+        start, used = self._windows[key]
+        if now >= start + window:
+            start, used = now, 0
+        self._windows[key] = (start, used + 1)
+        return used < REQUESTS_PER_MINUTE, {
+            "X-RateLimit-Limit": str(REQUESTS_PER_MINUTE),
+            "X-RateLimit-Remaining": str(max(0, REQUESTS_PER_MINUTE - used - 1)),
+            "X-RateLimit-Reset": str(int(start + window) + 1),
+        }
+
+    def _short(self, session: Session) -> dict[str, Any]:
+        return {"id": session.id, "status": self.statuses[session.state]}
+
+    def _listed(self, session: Session) -> dict[str, Any]:
+        return {
+            "id": session.id,
+            "name": session.name,
+            "type": session.type,
+            "status": self.statuses[session.state],
+        }
+
+    async def list(self, request: web.Request) -> web.Response:
+        """List all instances."""
+        listed = [self._listed(session) for session in self.mine(request)]
+        if self.page_size is None:
+            return web.json_response({"data": listed})
+        page = int(request.query.get("page", "1"))
+        limit = int(request.query.get("limit", self.page_size))
+        data: dict[str, Any] = {
+            "items": listed[(page - 1) * limit : page * limit],
+            "total": len(listed),
+            "page": page,
+            "limit": limit,
+        }
+        if self.tells_pages:
+            data["totalPages"] = -(-len(listed) // limit)
+        return web.json_response({"success": True, "data": data, "meta": {}})
+
+    async def create(self, request: web.Request) -> web.Response:
+        """Create an instance."""
+        body = await request.json()
+        if not isinstance(body.get("name"), str) or not body["name"]:
+            return self.error(422, "validation_error", "name is required")
+        if body.get("type") not in {"waha", "cloud_api"}:
+            return self.error(422, "validation_error", "type must be waha or cloud_api")
+        if len(self.mine(request)) >= self.plan_limit:
+            message = "Your plan does not allow another instance"
+            return self.error(409, "plan_limit_reached", message)
+        session = self.add(body["name"], type=body["type"], owner=request["owner"])
+        data = self._listed(session) | {"created_at": iso(session.created)}
+        return web.json_response({"data": data}, status=201)
+
+    async def status(self, request: web.Request) -> web.Response:
+        """Check the status of an instance."""
+        if (session := self.session_of(request)) is None:
+            return self._not_found()
+        data = self._short(session) | {"phone_number": session.phone_number}
+        return web.json_response({"data": data})
+
+    async def connect(self, request: web.Request) -> web.Response:
+        """Start the session."""
+        if (session := self.session_of(request)) is None:
+            return self._not_found()
+        if session.running:
+            return self.error(409, "conflict", "Instance is already started")
+        session.start()
+        return web.json_response({"data": self._short(session)})
+
+    async def qr(self, request: web.Request) -> web.Response:
+        """Return the picture of the code that is valid now."""
+        if (session := self.session_of(request)) is None:
+            return self._not_found()
+        if session.code is None:
+            # not stated in the document
+            return self.error(409, "conflict", "Instance does not wait for a scan")
+        uri = await asyncio.to_thread(data_uri, session.code.text)
+        return web.json_response({"data": {"qr": uri}})
+
+    async def disconnect(self, request: web.Request) -> web.Response:
+        """Stop the session."""
+        if (session := self.session_of(request)) is None:
+            return self._not_found()
+        if not session.running:
+            return self.error(409, "conflict", "Instance is already disconnected")
+        session.stop()
+        return web.Response()
+
+    async def restart(self, request: web.Request) -> web.Response:
+        """Start the session anew; the link stays."""
+        if (session := self.session_of(request)) is None:
+            return self._not_found()
+        session.start()
+        return web.Response()
+
+    async def logout(self, request: web.Request) -> web.Response:
+        """Unlink the phone."""
+        if (session := self.session_of(request)) is None:
+            return self._not_found()
+        session.unlink()
+        return web.Response()
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """Delete an instance for good."""
+        if (session := self.session_of(request)) is None:
+            return self._not_found()
+        del self.sessions[session.id]
+        return web.Response()
+
+    def _not_found(self) -> web.Response:
+        return self.error(404, "not_found", "Instance not found")

@@ -1,0 +1,142 @@
+"""WhatIsUp as its document "Instances" describes it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, ClassVar, override
+from uuid import uuid4, uuid5
+
+from aiohttp import web
+
+from .machine import Session, State
+from .picture import data_uri
+from .server import Gateway, iso
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BURST = 60
+LONGEST_WAIT = 10.0
+"""Seconds that the QR call waits for a code."""
+
+
+class WhatIsUpGateway(Gateway):
+    """The gateway, for several customers."""
+
+    key: ClassVar[str] = "zpk_live_demo"
+    statuses: Mapping[State, str] = {
+        State.NEW: "pending",
+        State.BOOTING: "connecting",
+        State.WAITING: "qr",
+        State.LINKING: "connecting",
+        State.CONNECTED: "connected",
+        State.STOPPED: "disconnected",
+        State.FAILED: "failed",
+    }
+
+    def __init__(self, *, scale: float = 1.0) -> None:
+        """Have no customers yet."""
+        super().__init__(scale=scale)
+        self._customers = uuid4()
+        self._buckets: dict[str, tuple[float, float]] = {}
+
+    @override
+    def routes(self) -> list[web.RouteDef]:
+        one = "/v1/instances/{id}"
+        return [
+            web.get("/v1/instances", self.list, name="list"),
+            web.post("/v1/instances", self.create, name="create"),
+            web.get(one, self.one, name="one"),
+            web.get(f"{one}/qr", self.qr, name="qr"),
+            web.delete(one, self.delete, name="delete"),
+        ]
+
+    @override
+    def key_of(self, request: web.Request) -> str | None:
+        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+        return key if scheme == "Bearer" else None
+
+    @override
+    def new_id(self) -> str:
+        return str(uuid4())
+
+    @override
+    def error(self, status: int, code: str, message: str) -> web.Response:
+        body = {"error": {"code": code, "message": message}, "request_id": uuid4().hex}
+        return web.json_response(body, status=status)
+
+    @override
+    def limit(self, key: str) -> tuple[bool, dict[str, str]]:
+        now = time.time()
+        tokens, filled = self._buckets.get(key, (BURST, now))
+        tokens = min(BURST, tokens + (now - filled) * self.scale)
+        if tokens < 1:
+            self._buckets[key] = (tokens, now)
+            return False, {"Retry-After": "1"}
+        self._buckets[key] = (tokens - 1, now)
+        return True, {}
+
+    def _object(self, session: Session) -> dict[str, Any]:
+        return {
+            "id": session.id,
+            "customer_id": str(uuid5(self._customers, session.owner)),
+            "name": session.name,
+            "phone_number": session.phone_number,
+            "status": self.statuses[session.state],
+            "last_seen_at": iso(session.seen, milliseconds=True),
+            "metadata": session.metadata,
+            "created_at": iso(session.created, milliseconds=True),
+            "updated_at": iso(session.updated, milliseconds=True),
+        }
+
+    async def list(self, request: web.Request) -> web.Response:
+        """List all instances, newest first."""
+        objects = [self._object(session) for session in self.mine(request)]
+        return web.json_response({"data": objects})
+
+    async def create(self, request: web.Request) -> web.Response:
+        """Create an instance; its session is not yet allocated."""
+        body = await request.json()
+        if not isinstance(body.get("name"), str) or not body["name"]:
+            return self.error(422, "validation_error", "name is required")
+        metadata = body.get("metadata", {})
+        session = self.add(body["name"], metadata=metadata, owner=request["owner"])
+        return web.json_response(self._object(session), status=201)
+
+    async def one(self, request: web.Request) -> web.Response:
+        """Return the single instance."""
+        if (session := self.session_of(request)) is None:
+            return self._not_found()
+        return web.json_response(self._object(session))
+
+    async def qr(self, request: web.Request) -> web.Response:
+        """Start the session if none runs, then wait up to about 10 s for a code."""
+        if (session := self.session_of(request)) is None:
+            return self._not_found()
+        if session.state is State.CONNECTED:
+            return self.error(404, "no_qr", "The instance is connected")
+        if not session.running:
+            session.start()
+        deadline = time.time() + LONGEST_WAIT / self.scale
+        while session.code is None and time.time() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.05 / self.scale)
+        if (code := session.code) is None:
+            return web.Response()
+        return web.json_response(
+            {
+                "qr": await asyncio.to_thread(data_uri, code.text),
+                "raw": code.text,
+                "expires_at": iso(code.expires, milliseconds=True),
+            }
+        )
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """Delete an instance softly."""
+        if (session := self.session_of(request)) is None:
+            return self._not_found()
+        del self.sessions[session.id]
+        return web.Response(status=204)
+
+    def _not_found(self) -> web.Response:
+        return self.error(404, "not_found", "Instance not found")

@@ -1,0 +1,516 @@
+"""Setting up an account in the dialogs, up to a linked number."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
+from homeassistant.data_entry_flow import (
+    EVENT_DATA_ENTRY_FLOW_PROGRESSED,
+    FlowResultType,
+    InvalidData,
+)
+from homeassistant.helpers import device_registry as dr
+from pytest_homeassistant_custom_component.common import async_capture_events
+
+from custom_components.whatsapp_gateway import pairing
+from custom_components.whatsapp_gateway.const import DOMAIN
+from custom_components.whatsapp_gateway.providers import PROVIDERS
+
+from .common import read_data_uri, until, values_of
+from .gateways import GATEWAYS, Gateway, VirtualPhone, WappfyGateway
+from .gateways.machine import State
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from homeassistant.core import HomeAssistant
+    from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+
+class Dialog:
+    """A config flow as a browser drives it."""
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        """Open no dialog yet."""
+        self.hass = hass
+        self.result: Any = None
+
+    @property
+    def step(self) -> str:
+        """The step that is shown."""
+        step: str = self.result["step_id"]
+        return step
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """What is wrong, by field."""
+        errors: dict[str, str] = self.result["errors"]
+        return errors
+
+    @property
+    def action(self) -> str | None:
+        """What the progress step says it does."""
+        action: str | None = self.result.get("progress_action")
+        return action
+
+    async def open(self) -> None:
+        """Add the integration."""
+        self.result = await self.hass.config_entries.flow.async_init(
+            DOMAIN, context={"source": SOURCE_USER}
+        )
+
+    async def give(self, **values: Any) -> None:
+        """Submit a form."""
+        self.result = await self.hass.config_entries.flow.async_configure(
+            self.result["flow_id"], values
+        )
+
+    async def choose(self, step: str) -> None:
+        """Choose from a menu."""
+        await self.give(next_step_id=step)
+
+    async def look(self) -> None:
+        """Fetch the step anew, as a browser does when it hears of a change."""
+        self.result = await self.hass.config_entries.flow.async_configure(
+            self.result["flow_id"]
+        )
+
+    async def sign_in(self, gateway: Gateway, **values: Any) -> None:
+        """Go through the first two steps."""
+        await self.open()
+        await self.give(provider=key_of(gateway))
+        await self.give(**{"url": gateway.url, "api_key": gateway.key} | values)
+
+    async def wait_for(self, *actions: str) -> None:
+        """Look until the progress step shows one of these, or another step comes."""
+        while self.result["type"] is FlowResultType.SHOW_PROGRESS:
+            if self.action in actions:
+                return
+            await asyncio.sleep(0.02)
+            await self.look()
+        assert not actions, self.result
+
+    async def code(self) -> str:
+        """Read the code that is shown."""
+        text = None
+        while text is None:
+            await self.wait_for("scan")
+            text = read_data_uri(self.result["description_placeholders"]["qr"])
+            await asyncio.sleep(0.02)
+            await self.look()
+        return text
+
+
+def key_of(gateway: Gateway) -> str:
+    """Return the provider's key."""
+    return next(key for key, kind in GATEWAYS.items() if isinstance(gateway, kind))
+
+
+@pytest.fixture
+async def dialog(hass: HomeAssistant) -> AsyncGenerator[Dialog]:
+    """Return a dialog that is not opened yet; close it if it is still open."""
+    yield Dialog(hass)
+    for flow in hass.config_entries.flow.async_progress():
+        hass.config_entries.flow.async_abort(flow["flow_id"])
+
+
+async def test_empty_account(
+    hass: HomeAssistant, gateway: Gateway, phone: VirtualPhone, dialog: Dialog
+) -> None:
+    """Create the first instance, scan its code, and the dialog moves on by itself."""
+    await dialog.sign_in(gateway)
+    assert dialog.step == "create"
+    await dialog.give(name=" Home ")
+    assert dialog.result["type"] is FlowResultType.SHOW_PROGRESS
+    assert dialog.result["description_placeholders"]["name"] == "Home"
+
+    one = phone.scan(await dialog.code())
+    await dialog.wait_for()
+
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+    assert dialog.result["title"] == PROVIDERS[key_of(gateway)].name
+    assert dialog.result["data"] == {
+        "provider": key_of(gateway),
+        "gateway": gateway.url.removeprefix("http://"),
+        "url": gateway.url,
+        "api_key": gateway.key,
+    }
+    assert one.name == "Home"
+    assert len(gateway.sessions) == 1
+    await hass.async_block_till_done()
+    [entry] = hass.config_entries.async_entries(DOMAIN)
+    assert entry.state is ConfigEntryState.LOADED
+
+
+async def test_code_renews_itself(
+    hass: HomeAssistant, gateway: Gateway, dialog: Dialog
+) -> None:
+    """Without anybody's doing the dialog shows one code after the other."""
+    gateway.add("Home", State.WAITING)
+    progressed = async_capture_events(hass, EVENT_DATA_ENTRY_FLOW_PROGRESSED)
+    await dialog.sign_in(gateway)
+    await dialog.choose("link")
+    codes = {await dialog.code()}
+    heard = len(progressed)
+    while len(codes) < 3:
+        codes.add(await dialog.code())
+
+    assert len(progressed) >= heard + 2
+
+
+async def test_looks_start_nothing(gateway: Gateway, dialog: Dialog) -> None:
+    """However often a browser looks, one pairing runs."""
+    one = gateway.add("Home")
+    await dialog.sign_in(gateway)
+    await dialog.choose("link")
+    for _ in range(30):
+        await dialog.look()
+    await dialog.code()
+
+    assert one.starts == 1
+
+
+async def test_all_connected(gateway: Gateway, dialog: Dialog) -> None:
+    """Where nothing waits, the account is added at once."""
+    gateway.add("Home", State.CONNECTED)
+    await dialog.sign_in(gateway)
+
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+
+
+@pytest.mark.parametrize("provider_key", ["wappfy"])
+async def test_cloud_api_is_never_linked(gateway: Gateway, dialog: Dialog) -> None:
+    """A Cloud API instance is offered no code: not before it is made, nor after."""
+    gateway.add("Shop", type="cloud_api")
+    await dialog.sign_in(gateway)
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+
+
+@pytest.mark.parametrize("provider_key", ["wappfy"])
+async def test_create_cloud_api(gateway: Gateway, dialog: Dialog) -> None:
+    """A new Cloud API instance ends the dialog without a code."""
+    await dialog.sign_in(gateway)
+    await dialog.give(name="Shop", type="cloud_api")
+
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+    assert gateway.count("connect") == gateway.count("qr") == 0
+
+
+async def test_finish_without_linking(gateway: Gateway, dialog: Dialog) -> None:
+    """Linking can wait."""
+    gateway.add("Home")
+    gateway.add("Shop", State.CONNECTED)
+    await dialog.sign_in(gateway)
+    assert dialog.result["type"] is FlowResultType.MENU
+    assert dialog.result["description_placeholders"] == {"names": "Home"}
+    await dialog.choose("finish")
+
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+    assert gateway.count("qr") == 0
+
+
+async def test_choose_which(
+    gateway: Gateway, phone: VirtualPhone, dialog: Dialog
+) -> None:
+    """Where several wait, one of them is chosen."""
+    home, shop = gateway.add("Home"), gateway.add("Shop")
+    gateway.add("Office", State.CONNECTED)
+    await dialog.sign_in(gateway)
+    await dialog.choose("link")
+    assert dialog.step == "link"
+    await dialog.give(instance=shop.id)
+    phone.scan(await dialog.code())
+    await dialog.wait_for()
+
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+    assert shop.state is State.CONNECTED
+    assert home.state is State.NEW
+
+
+async def test_create_another(gateway: Gateway, dialog: Dialog) -> None:
+    """Another instance can be created beside one that waits."""
+    gateway.add("Home")
+    await dialog.sign_in(gateway)
+    await dialog.choose("create")
+    await dialog.give(name="Shop")
+    await dialog.code()
+
+    assert dialog.result["description_placeholders"]["name"] == "Shop"
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "error"),
+    [
+        ({"api_key": "wrong"}, "api_key", "invalid_auth"),
+        ({"api_key": "wro\nng"}, "api_key", "invalid_auth"),
+        ({"api_key": "schlüssel"}, "api_key", "invalid_auth"),
+        ({"url": "http://127.0.0.1:1"}, "url", "cannot_connect"),
+        ({"url": "http://api.example.com"}, "url", "insecure_url"),
+        ({"url": "http://8.8.8.8"}, "url", "insecure_url"),
+        ({"url": "gateway"}, "url", "invalid_url"),
+        ({"url": "ftp://127.0.0.1"}, "url", "invalid_url"),
+        ({"url": "https://"}, "url", "invalid_url"),
+        ({"url": "https://me:secret@127.0.0.1"}, "url", "invalid_url"),
+        ({"url": "https://127.0.0.1:99999"}, "url", "invalid_url"),
+    ],
+    ids=str,
+)
+async def test_mistakes(
+    gateway: Gateway, dialog: Dialog, values: dict[str, str], field: str, error: str
+) -> None:
+    """A mistake is told beside its field, and corrected in place."""
+    gateway.add("Home", State.CONNECTED)
+    await dialog.sign_in(gateway, **values)
+    assert dialog.step == "credentials"
+    assert dialog.errors == {field: error}
+    given = {"url": gateway.url, "api_key": gateway.key} | values
+    assert values_of(dialog.result["data_schema"]) == given
+
+    await dialog.give(url=f" {gateway.url}/?a=b ", api_key=f" {gateway.key} ")
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+    assert dialog.result["data"]["url"] == gateway.url
+    assert dialog.result["data"]["api_key"] == gateway.key
+
+
+@pytest.mark.parametrize(
+    ("fault", "field", "error"),
+    [
+        ({"html": True}, "url", "not_a_gateway"),
+        ({"body": b'{"hello": "world"}'}, "url", "not_a_gateway"),
+        ({"status": 404}, "url", "not_found"),
+        ({"redirect": "https://elsewhere.example"}, "url", "not_a_gateway"),
+        ({"status": 500}, "url", "cannot_connect"),
+        ({"status": 403}, "api_key", "rejected"),
+        ({"status": 429}, "base", "rate_limited"),
+    ],
+    ids=str,
+)
+async def test_gateway_errors(
+    gateway: Gateway, dialog: Dialog, fault: dict[str, Any], field: str, error: str
+) -> None:
+    """What the gateway says is told in the right place, and may pass."""
+    gateway.add("Home", State.CONNECTED)
+    gateway.fail("list", **fault, times=1)
+    await dialog.sign_in(gateway)
+    assert dialog.errors == {field: error}
+
+    await dialog.give(url=gateway.url, api_key=gateway.key)
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+
+
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [
+        ("http://waha:3000", "cannot_connect"),
+        ("http://gateway.home.arpa", "cannot_connect"),
+        ("https://gateway.invalid", "cannot_connect"),
+        ("http://gateway.invalid", "insecure_url"),
+    ],
+)
+@pytest.mark.usefixtures("disable_mock_zeroconf_resolver", "mock_async_zeroconf")
+async def test_plain_http_at_home(dialog: Dialog, url: str, error: str) -> None:
+    """Plain http is fine where it surely stays in the house."""
+    await dialog.open()
+    await dialog.give(provider="wappfy")
+    await dialog.give(url=url, api_key="key")
+
+    assert dialog.errors == {"url": error}
+
+
+async def test_default_url(dialog: Dialog, provider_key: str) -> None:
+    """The provider's own address is filled in."""
+    await dialog.open()
+    await dialog.give(provider=provider_key)
+
+    assert values_of(dialog.result["data_schema"]) == {
+        "url": PROVIDERS[provider_key].default_url,
+        "api_key": None,
+    }
+
+
+async def test_create_fails(gateway: Gateway, dialog: Dialog) -> None:
+    """A refused creation shows why, keeps the name, and can be tried again."""
+    body = b'{"error": {"code": "plan_limit_reached", "message": "Upgrade"}}'
+    gateway.fail("create", status=409, body=body, times=1)
+    await dialog.sign_in(gateway)
+    await dialog.give(name="Home")
+    assert dialog.errors == {"base": "rejected"}
+    assert dialog.result["description_placeholders"]["message"] == "Upgrade"
+    assert values_of(dialog.result["data_schema"])["name"] == "Home"
+
+    await dialog.give(name="Home")
+    assert dialog.result["type"] is FlowResultType.SHOW_PROGRESS
+
+
+async def test_create_without_name(gateway: Gateway, dialog: Dialog) -> None:
+    """A name of blanks is no name."""
+    await dialog.sign_in(gateway)
+    await dialog.give(name="  ")
+    assert dialog.errors == {"name": "name_required"}
+
+    with pytest.raises(InvalidData):
+        await dialog.give()
+
+
+async def test_created_only_once(gateway: Gateway, dialog: Dialog) -> None:
+    """Where the answer to a creation is lost, no second instance is made."""
+    gateway.fail("create", truncate=True, times=1)
+    await dialog.sign_in(gateway)
+    await dialog.give(name="Home")
+
+    assert dialog.result["type"] is FlowResultType.SHOW_PROGRESS
+    assert len(gateway.sessions) == 1
+
+
+async def test_round_over(
+    gateway: Gateway, phone: VirtualPhone, dialog: Dialog
+) -> None:
+    """When the codes run out the dialog says so, and another round links it."""
+    await dialog.sign_in(gateway)
+    await dialog.give(name="Home")
+    await dialog.code()
+    await dialog.wait_for()
+    assert dialog.step == "pairing_ended"
+    assert dialog.errors == {"base": "round_over"}
+
+    await dialog.give(next="try_again")
+    phone.scan(await dialog.code())
+    await dialog.wait_for()
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+    assert len(gateway.sessions) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ({"status": 500}, "gateway_gone"),
+        ({"status": 404}, "instance_gone"),
+        ({"status": 401}, "invalid_auth"),
+        ({"status": 403}, "rejected"),
+    ],
+    ids=str,
+)
+async def test_pairing_fails(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    dialog: Dialog,
+    fault: dict[str, Any],
+    error: str,
+) -> None:
+    """What ends a pairing is told, and an instance just created is not lost."""
+    await dialog.sign_in(gateway)
+    await dialog.give(name="Home")
+    await dialog.code()
+    gateway.fail("one", **fault)
+    await dialog.wait_for()
+    assert dialog.step == "pairing_ended"
+    assert dialog.errors == {"base": error}
+    gateway.heal()
+
+    await dialog.give(next="finish")
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    [entry] = hass.config_entries.async_entries(DOMAIN)
+    [device] = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    assert device.name == "Home"
+
+
+async def test_instance_fails(gateway: Gateway, dialog: Dialog) -> None:
+    """An instance that can't be started is told from codes that ran out."""
+    one = gateway.add("Home")
+    await dialog.sign_in(gateway)
+    await dialog.choose("link")
+    await until(lambda: one.starts)
+    one.state = State.FAILED
+    await dialog.wait_for()
+
+    assert dialog.errors == {"base": "instance_failed"}
+
+
+async def test_closed_dialog(
+    hass: HomeAssistant, gateway: Gateway, dialog: Dialog
+) -> None:
+    """Closing the dialog stops all requests."""
+    gateway.add("Home")
+    await dialog.sign_in(gateway)
+    await dialog.choose("link")
+    await dialog.code()
+    hass.config_entries.flow.async_abort(dialog.result["flow_id"])
+    await asyncio.sleep(2 * pairing.POLL_INTERVAL)
+    asked = len(gateway.asked)
+    await asyncio.sleep(5 * pairing.POLL_INTERVAL)
+
+    assert len(gateway.asked) == asked
+
+
+async def test_closed_browser(
+    gateway: Gateway, dialog: Dialog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dialog that nobody looks at any more stops its requests by itself."""
+    monkeypatch.setattr(pairing, "DEADLINE", 0.5)
+    gateway.add("Home", State.WAITING)
+    await dialog.sign_in(gateway)
+    await dialog.choose("link")
+    await asyncio.sleep(0.7)
+    asked = len(gateway.asked)
+    await asyncio.sleep(5 * pairing.POLL_INTERVAL)
+
+    assert len(gateway.asked) == asked
+    await dialog.look()
+    assert dialog.step == "pairing_ended"
+
+
+async def test_same_account_twice(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, dialog: Dialog
+) -> None:
+    """The same address and key are refused, also while nothing is set up."""
+    await dialog.sign_in(gateway)
+
+    assert dialog.result["type"] is FlowResultType.ABORT
+    assert dialog.result["reason"] == "already_configured"
+
+
+async def test_same_instances_twice(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, dialog: Dialog
+) -> None:
+    """Another key of the same account is recognised by its instances."""
+    gateway.add("Home", State.CONNECTED)
+    gateway.owners["another key"] = "me"
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await dialog.sign_in(gateway, api_key="another key")
+
+    assert dialog.result["type"] is FlowResultType.ABORT
+    assert dialog.result["reason"] == "already_configured"
+
+
+async def test_other_account(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, dialog: Dialog
+) -> None:
+    """Another customer's account at the same gateway is another account."""
+    gateway.add("Home", State.CONNECTED)
+    gateway.add("Shop", State.CONNECTED, owner="somebody else")
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await dialog.sign_in(gateway, api_key=f"{gateway.key}_other")
+
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+
+
+@pytest.mark.parametrize("provider_key", ["wappfy"])
+async def test_other_gateway(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, dialog: Dialog
+) -> None:
+    """The same id at another gateway is another instance."""
+    gateway.add("Home", State.CONNECTED, id="default")
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    async with WappfyGateway().running() as other:
+        other.add("Shop", State.CONNECTED, id="default")
+        await dialog.sign_in(other)
+        await hass.async_block_till_done()
+
+        assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+        assert hass.states.get("sensor.home_status") is not None
+        assert hass.states.get("sensor.shop_status") is not None

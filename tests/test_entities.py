@@ -1,0 +1,411 @@
+"""The entities of an instance."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from http import HTTPStatus
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from homeassistant.const import (
+    EVENT_STATE_CHANGED,
+    EVENT_STATE_REPORTED,
+    STATE_UNAVAILABLE,
+    STATE_UNKNOWN,
+)
+from homeassistant.core import callback
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import entity_registry as er
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_fire_time_changed,
+)
+
+from .common import read_qr, state_of
+from .gateways.machine import State
+from .test_init import later
+
+if TYPE_CHECKING:
+    from freezegun.api import FrozenDateTimeFactory
+
+    from homeassistant.core import Event, HomeAssistant
+    from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+    from .gateways import Gateway, VirtualPhone
+
+STATUSES = {
+    State.NEW: "created",
+    State.BOOTING: "starting",
+    State.WAITING: "scan_qr",
+    State.CONNECTED: "connected",
+    State.STOPPED: "disconnected",
+    State.FAILED: "failed",
+}
+AVAILABLE = {
+    State.NEW: {"connect"},
+    State.BOOTING: {"disconnect", "restart"},
+    State.WAITING: {"disconnect", "restart"},
+    State.CONNECTED: {"disconnect", "restart", "logout"},
+    State.STOPPED: {"connect", "restart", "logout"},
+    State.FAILED: {"connect", "restart"},
+}
+BUTTONS = {
+    "wappfy": {
+        "connect": "button.home_connect",
+        "disconnect": "button.home_disconnect",
+        "restart": "button.home_restart",
+        "logout": "button.home_log_out",
+    },
+    "whatisup": {"connect": "button.home_connect"},
+}
+
+
+async def press(hass: HomeAssistant, button: str) -> None:
+    """Press a button."""
+    await hass.services.async_call(
+        "button", "press", {"entity_id": button}, blocking=True
+    )
+
+
+@pytest.mark.parametrize("state", STATUSES)
+async def test_states(
+    hass: HomeAssistant,
+    provider_key: str,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    state: State,
+) -> None:
+    """Each status is told, and offers what makes sense in it."""
+    gateway.add("Home", state, scale=0.001)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+
+    connected = "on" if state is State.CONNECTED else "off"
+    assert state_of(hass, "sensor.home_status") == STATUSES[state]
+    assert state_of(hass, "binary_sensor.home_connection") == connected
+    assert {
+        action
+        for action, button in BUTTONS[provider_key].items()
+        if state_of(hass, button) != STATE_UNAVAILABLE
+    } == AVAILABLE[state] & BUTTONS[provider_key].keys()
+    waits = state_of(hass, "image.home_qr_code") != STATE_UNAVAILABLE
+    assert waits is (state is State.WAITING)
+
+
+@pytest.mark.parametrize(
+    ("provider_key", "model", "expected"),
+    [
+        (
+            "wappfy",
+            "waha",
+            {
+                "binary_sensor.home_connection": (None, None),
+                "button.home_connect": (None, None),
+                "button.home_disconnect": ("config", None),
+                "button.home_log_out": ("config", None),
+                "button.home_restart": (None, None),
+                "image.home_qr_code": (None, None),
+                "sensor.home_phone_number": ("diagnostic", "integration"),
+                "sensor.home_status": (None, None),
+            },
+        ),
+        (
+            "whatisup",
+            None,
+            {
+                "binary_sensor.home_connection": (None, None),
+                "button.home_connect": (None, None),
+                "image.home_qr_code": (None, None),
+                "sensor.home_last_seen": ("diagnostic", "integration"),
+                "sensor.home_phone_number": ("diagnostic", "integration"),
+                "sensor.home_status": (None, None),
+            },
+        ),
+    ],
+)
+async def test_registries(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    model: str | None,
+    expected: dict[str, Any],
+) -> None:
+    """An instance is a device with exactly what its provider can do."""
+    gateway.add("Home", State.CONNECTED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+
+    [device] = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    assert device.manufacturer == entry.title
+    assert device.model == model
+    assert device.entry_type is dr.DeviceEntryType.SERVICE
+    entities = er.async_entries_for_device(
+        er.async_get(hass), device.id, include_disabled_entities=True
+    )
+    assert {
+        one.entity_id: (one.entity_category, one.disabled_by) for one in entities
+    } == expected
+
+
+@pytest.mark.parametrize(
+    ("provider_key", "state", "action", "after"),
+    [
+        ("wappfy", State.STOPPED, "connect", "starting"),
+        ("wappfy", State.CONNECTED, "disconnect", "disconnected"),
+        ("wappfy", State.FAILED, "restart", "starting"),
+        ("wappfy", State.CONNECTED, "logout", "disconnected"),
+        ("whatisup", State.STOPPED, "connect", "scan_qr"),
+    ],
+)
+async def test_press(
+    hass: HomeAssistant,
+    provider_key: str,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    state: State,
+    action: str,
+    after: str,
+) -> None:
+    """A press acts on the instance, and its new status is shown at once."""
+    gateway.add("Home", state)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await press(hass, BUTTONS[provider_key][action])
+
+    assert state_of(hass, "sensor.home_status") == after
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ({"status": 401}, "invalid_auth"),
+        ({"status": 403}, "rejected"),
+        ({"status": 404}, "not_found"),
+        ({"status": 429}, "rate_limited"),
+        ({"status": 500}, "cannot_connect"),
+        ({"redirect": "https://elsewhere.example"}, "not_a_gateway"),
+    ],
+    ids=str,
+)
+async def test_press_fails(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    fault: dict[str, Any],
+    error: str,
+) -> None:
+    """A press that fails says why; only a refused key asks for another one."""
+    gateway.add("Home", State.STOPPED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    for route in ("connect", "qr"):
+        gateway.fail(route, **fault)
+
+    with pytest.raises(HomeAssistantError) as raised:
+        await press(hass, "button.home_connect")
+
+    assert raised.value.translation_key == error
+    await hass.async_block_till_done()
+    reauth = bool(hass.config_entries.flow.async_progress())
+    assert reauth is (error == "invalid_auth")
+
+
+async def test_only_what_changed_is_written(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """A poll writes the states of the instances that changed, and no others."""
+    home = gateway.add("Home", State.CONNECTED)
+    gateway.add("Shop", State.CONNECTED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    written: list[str] = []
+
+    @callback
+    def write_down(event: Event[Any]) -> None:
+        written.append(event.data["entity_id"])
+
+    for kind in (EVENT_STATE_CHANGED, EVENT_STATE_REPORTED):
+        hass.bus.async_listen(kind, write_down, event_filter=callback(lambda _: True))
+
+    await later(hass, freezer, 31)
+    assert not written
+
+    home.state = State.STOPPED
+    await later(hass, freezer, 31)
+    assert written
+    assert all(".home_" in entity_id for entity_id in written)
+
+
+async def enable(
+    hass: HomeAssistant, entry: MockConfigEntry, freezer: FrozenDateTimeFactory
+) -> None:
+    """Enable all entities, and set the account up."""
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    registry = er.async_get(hass)
+    for one in er.async_entries_for_config_entry(registry, entry.entry_id):
+        registry.async_update_entity(one.entity_id, disabled_by=None)
+    # Home Assistant reloads the account by itself
+    await later(hass, freezer, 31)
+    await later(hass, freezer, 2)
+
+
+async def test_phone_number(
+    hass: HomeAssistant,
+    provider_key: str,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """Who enables it sees the number; it is asked for once for each connection."""
+    home = gateway.add("Home", State.CONNECTED)
+    gateway.add("Shop", State.STOPPED)
+    await enable(hass, entry, freezer)
+    asked = 1 if provider_key == "wappfy" else 0
+    assert state_of(hass, "sensor.home_phone_number") == "+5511999998888"
+    assert state_of(hass, "sensor.shop_phone_number") == STATE_UNKNOWN
+    for _ in range(3):
+        await later(hass, freezer, 31)
+    assert gateway.count("one") == asked
+
+    home.unlink()
+    await later(hass, freezer, 31)
+    assert state_of(hass, "sensor.home_phone_number") == STATE_UNKNOWN
+    home.phone_number = "4915112345678"
+    home.state = State.CONNECTED
+    gateway.fail("one", status=500)
+    await later(hass, freezer, 31)
+    assert state_of(hass, "sensor.home_status") == "connected"
+    gateway.heal()
+    await later(hass, freezer, 31)
+    assert state_of(hass, "sensor.home_phone_number") == "+4915112345678"
+    assert gateway.count("one") == asked * 3
+
+
+@pytest.mark.parametrize("provider_key", ["wappfy"])
+async def test_phone_number_is_not_asked_for(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
+) -> None:
+    """While nobody wants the number the gateway is not asked for it."""
+    gateway.add("Home", State.CONNECTED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+
+    assert gateway.count("one") == 0
+
+
+@pytest.mark.parametrize("provider_key", ["whatisup"])
+async def test_last_seen(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """Who enables it sees when the instance was last seen."""
+    gateway.add("Home", State.CONNECTED).seen = 1777638896.0
+    await enable(hass, entry, freezer)
+
+    assert state_of(hass, "sensor.home_last_seen") == "2026-05-01T12:34:56+00:00"
+
+
+async def picture(hass_client: ClientSessionGenerator) -> tuple[int, bytes]:
+    """Fetch the picture as a browser does."""
+    client = await hass_client()
+    response = await client.get("/api/image_proxy/image.home_qr_code")
+    return response.status, await response.read()
+
+
+async def test_picture(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    phone: VirtualPhone,
+    entry: MockConfigEntry,
+    hass_client: ClientSessionGenerator,
+) -> None:
+    """The picture holds the code that can be scanned now, fetched once for all."""
+    one = gateway.add("Home", State.WAITING, scale=1)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    assert gateway.count("qr") == 0
+
+    answers = await asyncio.gather(*(picture(hass_client) for _ in range(5)))
+
+    assert {status for status, _ in answers} == {HTTPStatus.OK}
+    assert gateway.count("qr") == 1
+    text = read_qr(answers[0][1])
+    assert text
+    assert phone.scan(text) is one
+
+
+async def test_picture_is_renewed(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    hass_client: ClientSessionGenerator,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """When a code ends the browsers that look are told, and fetch the next one."""
+    one = gateway.add("Home", State.WAITING, scale=1)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await picture(hass_client)
+    before = state_of(hass, "image.home_qr_code")
+
+    freezer.tick(timedelta(seconds=61))
+    async_fire_time_changed(hass)
+    await hass.async_block_till_done()
+    assert state_of(hass, "image.home_qr_code") != before
+    assert gateway.count("qr") == 1
+    _, png = await picture(hass_client)
+    assert one.code is not None
+    assert read_qr(png) == one.code.text
+
+    freezer.tick(timedelta(seconds=61))
+    async_fire_time_changed(hass)
+    await hass.async_block_till_done()
+    assert gateway.count("qr") == 2
+
+
+async def test_no_picture(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    hass_client: ClientSessionGenerator,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """Without a scan awaited there is no picture, and nothing is started by a look."""
+    one = gateway.add("Home", State.WAITING, scale=1)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    for fault in ({"status": 500}, {"html": True}, {"body": b'{"qr": null}'}):
+        gateway.fail("qr", **fault)
+        assert (await picture(hass_client))[0] == HTTPStatus.INTERNAL_SERVER_ERROR
+    gateway.heal()
+    assert (await picture(hass_client))[0] == HTTPStatus.OK
+
+    one.state = State.STOPPED
+    await later(hass, freezer, 31)
+    asked = gateway.count("qr")
+    assert (await picture(hass_client))[0] == HTTPStatus.INTERNAL_SERVER_ERROR
+    assert gateway.count("qr") == asked
+    assert one.starts == 0
+
+
+async def test_no_secret_anywhere(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    hass_client: ClientSessionGenerator,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Neither states nor logs hold the key, the code or the number."""
+    one = gateway.add("Home", State.WAITING, scale=1)
+    gateway.add("Shop", State.CONNECTED)
+    caplog.set_level(logging.DEBUG)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await picture(hass_client)
+
+    said = caplog.text + str([state.as_dict() for state in hass.states.async_all()])
+    assert one.code is not None
+    for secret in (gateway.key, one.code.text, "5511999998888"):
+        assert secret not in said

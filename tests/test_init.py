@@ -1,0 +1,312 @@
+"""An account in Home Assistant: setup, polls, devices that come and go."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
+from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import entity_registry as er
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_fire_time_changed,
+)
+
+from custom_components.whatsapp_gateway.const import DOMAIN
+
+from .common import state_of
+from .gateways import Gateway, WappfyGateway
+from .gateways.machine import State
+
+if TYPE_CHECKING:
+    from freezegun.api import FrozenDateTimeFactory
+
+    from homeassistant.core import HomeAssistant
+
+FAULTS: list[dict[str, Any]] = [
+    {"status": 500},
+    {"status": 403},
+    {"html": True},
+    {"drop": True},
+    {"body": b"[{}]"},
+]
+
+
+async def later(
+    hass: HomeAssistant, freezer: FrozenDateTimeFactory, seconds: float
+) -> None:
+    """Let time pass, and the poll that is due with it."""
+    freezer.tick(timedelta(seconds=seconds))
+    async_fire_time_changed(hass)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+def names(hass: HomeAssistant, entry: MockConfigEntry) -> set[str | None]:
+    """Return the names of the account's devices."""
+    registry = dr.async_get(hass)
+    devices = dr.async_entries_for_config_entry(registry, entry.entry_id)
+    return {device.name for device in devices}
+
+
+async def test_setup_and_unload(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
+) -> None:
+    """An account is set up with one request, and unloaded."""
+    for number in range(10):
+        gateway.add(f"Number {number}", State.CONNECTED)
+
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    assert entry.state is ConfigEntryState.LOADED
+    assert len(names(hass, entry)) == 10
+    assert [asked.route for asked in gateway.asked] == ["list"]
+
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    assert entry.state is ConfigEntryState.NOT_LOADED
+    assert state_of(hass, "sensor.number_1_status") == STATE_UNAVAILABLE
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+async def test_setup_retries(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    fault: dict[str, Any],
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """A gateway that is away at the start is asked again."""
+    gateway.fail("list", **fault)
+    await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.state is ConfigEntryState.SETUP_RETRY
+
+    gateway.heal()
+    await later(hass, freezer, 60)
+    assert entry.state is ConfigEntryState.LOADED
+
+
+async def test_setup_without_instances(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """An empty account is polled too."""
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    gateway.add("Home", State.CONNECTED)
+    await later(hass, freezer, 31)
+
+    assert names(hass, entry) == {"Home"}
+
+
+async def test_key_refused(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """A key that is refused asks for another one; the devices stay."""
+    gateway.add("Home", State.CONNECTED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    del gateway.owners[gateway.key]
+    await later(hass, freezer, 31)
+    assert state_of(hass, "sensor.home_status") == STATE_UNAVAILABLE
+    [flow] = hass.config_entries.flow.async_progress()
+    assert flow["context"]["source"] == SOURCE_REAUTH
+
+    gateway.owners["new key"] = "me"
+    result = await hass.config_entries.flow.async_configure(
+        flow["flow_id"], {"api_key": "wrong"}
+    )
+    assert result["errors"] == {"api_key": "invalid_auth"}
+    result = await hass.config_entries.flow.async_configure(
+        flow["flow_id"], {"api_key": " new key "}
+    )
+    assert result["reason"] == "reauth_successful"
+    await hass.async_block_till_done()
+    assert entry.data["api_key"] == "new key"
+    assert state_of(hass, "sensor.home_status") == "connected"
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+async def test_outage(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    fault: dict[str, Any],
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An outage makes all unavailable, is logged once, removes nothing, and passes."""
+    gateway.add("Home", State.CONNECTED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    gateway.fail("list", **fault)
+    for _ in range(3):
+        await later(hass, freezer, 31)
+    assert state_of(hass, "sensor.home_status") == STATE_UNAVAILABLE
+    assert caplog.text.count("Error fetching") == 1
+    assert names(hass, entry) == {"Home"}
+
+    gateway.heal()
+    await later(hass, freezer, 31)
+    assert state_of(hass, "sensor.home_status") == "connected"
+
+
+@pytest.mark.parametrize("retry_after", [5, 100])
+async def test_rate_limit(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    retry_after: int,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """The poll waits as long as the gateway asks, not longer."""
+    gateway.add("Home", State.CONNECTED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    headers = {"Retry-After": str(retry_after)}
+    gateway.fail("list", status=429, headers=headers, times=1)
+    await later(hass, freezer, 31)
+    assert gateway.count("list") == 2
+
+    await later(hass, freezer, retry_after - 2)
+    assert gateway.count("list") == 2
+    await later(hass, freezer, 4)
+    assert gateway.count("list") == 3
+    assert state_of(hass, "sensor.home_status") == "connected"
+
+
+async def test_interval(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """The poll is fast while something moves, but not for hours."""
+    gateway.scale = 0.001
+    one = gateway.add("Home", State.CONNECTED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    coordinator = entry.runtime_data
+    assert coordinator.update_interval == timedelta(seconds=30)
+
+    one.state = State.WAITING
+    await later(hass, freezer, 31)
+    assert coordinator.update_interval == timedelta(seconds=5)
+    for _ in range(20):
+        await later(hass, freezer, 6)
+    assert coordinator.update_interval == timedelta(seconds=5)
+    for _ in range(12):
+        await later(hass, freezer, 6)
+    assert coordinator.update_interval == timedelta(seconds=30)
+
+    one.state = State.CONNECTED
+    await later(hass, freezer, 31)
+    assert coordinator.update_interval == timedelta(seconds=30)
+
+
+async def test_come_and_go(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """Instances appear, are renamed, vanish and come back without a reload."""
+    home = gateway.add("Home", State.CONNECTED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    assert names(hass, entry) == {"Home"}
+
+    shop = gateway.add("Shop", State.CONNECTED)
+    await later(hass, freezer, 31)
+    assert names(hass, entry) == {"Home", "Shop"}
+    assert state_of(hass, "sensor.shop_status") == "connected"
+
+    home.name = "House"
+    await later(hass, freezer, 31)
+    assert names(hass, entry) == {"House", "Shop"}
+
+    del gateway.sessions[shop.id]
+    await later(hass, freezer, 31)
+    assert names(hass, entry) == {"House"}
+    assert hass.states.get("sensor.shop_status") is None
+
+    gateway.sessions[shop.id] = shop
+    await later(hass, freezer, 31)
+    assert names(hass, entry) == {"House", "Shop"}
+    assert state_of(hass, "sensor.shop_status") == "connected"
+
+
+async def test_gone_while_away(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
+) -> None:
+    """What was deleted while Home Assistant was off is gone at the next start."""
+    gateway.add("Home", State.CONNECTED)
+    shop = gateway.add("Shop", State.CONNECTED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    del gateway.sessions[shop.id]
+    assert await hass.config_entries.async_setup(entry.entry_id)
+
+    assert names(hass, entry) == {"Home"}
+
+
+@pytest.mark.parametrize("provider_key", ["wappfy"])
+async def test_incomplete_list(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """A list that breaks off after its first page removes no device."""
+    assert isinstance(gateway, WappfyGateway)
+    gateway.page_size = 1
+    gateway.add("Home", State.CONNECTED)
+    gateway.add("Shop", State.CONNECTED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    first = b'{"data": {"items": [], "total": 2, "limit": 1, "totalPages": 1}}'
+    gateway.fail("list", body=first)
+    await later(hass, freezer, 31)
+
+    assert names(hass, entry) == {"Home", "Shop"}
+
+
+async def test_unique_ids(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
+) -> None:
+    """Unique ids survive a new address, a new key, and adding the account again."""
+    gateway.add("Home", State.CONNECTED)
+    gateway.owners["new key"] = "me"
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    registry = er.async_get(hass)
+
+    def unique_ids(entry_id: str) -> set[str]:
+        entries = er.async_entries_for_config_entry(registry, entry_id)
+        return {one.unique_id for one in entries}
+
+    before = unique_ids(entry.entry_id)
+    url = gateway.url.replace("127.0.0.1", "localhost")
+    hass.config_entries.async_update_entry(
+        entry, data={**entry.data, "url": url, "api_key": "new key"}
+    )
+    assert unique_ids(entry.entry_id) == before
+
+    await hass.config_entries.async_remove(entry.entry_id)
+    again = MockConfigEntry(domain=DOMAIN, data=entry.data | {"url": gateway.url})
+    again.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(again.entry_id)
+    assert unique_ids(again.entry_id) == before
+
+
+async def test_unknown_status(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
+) -> None:
+    """A status that nobody knows is unknown to Home Assistant."""
+    one = gateway.add("Home", State.CONNECTED)
+    gateway.statuses = dict.fromkeys(State, "dreaming")
+    assert await hass.config_entries.async_setup(entry.entry_id)
+
+    assert state_of(hass, "sensor.home_status") == STATE_UNKNOWN
+    assert state_of(hass, "binary_sensor.home_connection") == STATE_UNKNOWN
+    assert state_of(hass, "button.home_connect") == STATE_UNKNOWN
+    assert one.starts == 0

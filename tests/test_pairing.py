@@ -1,0 +1,365 @@
+"""The pairing engine against the gateways, without Home Assistant."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from datetime import UTC, datetime
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from custom_components.whatsapp_gateway import pairing
+from custom_components.whatsapp_gateway.pairing import Pairing, Phase, pair
+from custom_components.whatsapp_gateway.qr import blank
+
+from .common import read_qr, until
+from .gateways import ExpiredCodeError, Gateway, VirtualPhone
+from .gateways.machine import CODE_LIVES, State, new_code_text
+from .gateways.picture import data_uri
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from custom_components.whatsapp_gateway.providers.base import Provider
+
+    from .gateways.machine import Session
+
+DEADLINE, POLL_INTERVAL = pairing.DEADLINE, pairing.POLL_INTERVAL
+STOPPED = [State.NEW, State.STOPPED, State.FAILED]
+
+
+async def phases(pairings: AsyncIterator[Pairing]) -> list[Phase]:
+    """Return the phases until the end, each once in a row."""
+    seen: list[Phase] = []
+    async for shown in pairings:
+        if not seen or seen[-1] is not shown.phase:
+            seen.append(shown.phase)
+    return seen
+
+
+async def first_code(pairings: AsyncIterator[Pairing]) -> str:
+    """Return the text of the next code that is shown."""
+    async for shown in pairings:
+        if shown.png and (text := read_qr(shown.png)):
+            return text
+    raise AssertionError
+
+
+@pytest.mark.parametrize("state", STOPPED)
+async def test_linked(
+    gateway: Gateway, provider: Provider, phone: VirtualPhone, state: State
+) -> None:
+    """A stopped instance is started, shows a code, and is linked by a scan of it."""
+    one = gateway.add("Home", state)
+    async with aclosing(pair(provider, one.id)) as pairings:
+        assert phone.scan(await first_code(pairings)) is one
+
+        assert await phases(pairings) in (
+            [Phase.LINKING, Phase.LINKED],
+            [Phase.LINKED],
+        )
+    assert one.state is State.CONNECTED
+    assert one.starts == 1
+
+
+async def test_running_session(
+    gateway: Gateway, provider: Provider, phone: VirtualPhone
+) -> None:
+    """A session that waits for a scan already is not started again."""
+    one = gateway.add("Home", State.WAITING)
+    async with aclosing(pair(provider, one.id)) as pairings:
+        phone.scan(await first_code(pairings))
+
+        assert (await phases(pairings))[-1] is Phase.LINKED
+    assert one.starts == 0
+
+
+async def test_already_connected(gateway: Gateway, provider: Provider) -> None:
+    """There is nothing to do for a connected instance."""
+    one = gateway.add("Home", State.CONNECTED)
+
+    assert await phases(pair(provider, one.id)) == [Phase.LINKED]
+    assert gateway.count("qr") == 0
+
+
+@pytest.mark.parametrize("provider_key", ["wappfy"])
+async def test_linked_before(gateway: Gateway, provider: Provider) -> None:
+    """An instance that was only disconnected comes back without a scan."""
+    one = gateway.add("Home", State.STOPPED, linked=True)
+
+    assert await phases(pair(provider, one.id)) == [Phase.WAITING, Phase.LINKED]
+
+
+async def test_whole_round(
+    gateway: Gateway, provider: Provider, phone: VirtualPhone
+) -> None:
+    """Six codes, each replaced in time, none shown when it is over; then the end."""
+    one = gateway.add("Home")
+    late = 0
+    codes: list[str] = []
+    outcome = None
+    async for shown in pair(provider, one.id):
+        outcome = shown.phase
+        if shown.png and (text := read_qr(shown.png)):
+            late += one.code is None or one.code.text != text
+            codes.append(text)
+
+    assert outcome is Phase.ROUND_OVER
+    assert len(set(codes)) == len(codes) == len(CODE_LIVES)
+    assert late == 0
+    for code in codes:
+        with pytest.raises(ExpiredCodeError):
+            phone.scan(code)
+
+
+@pytest.mark.parametrize("provider_key", ["whatisup"])
+async def test_never_an_expired_code(gateway: Gateway, provider: Provider) -> None:
+    """Where the gateway tells its end, a code leaves the screen before it."""
+    one = gateway.add("Home", State.WAITING)
+    ends: dict[str, float] = {}
+    on_screen: str | None = None
+    async for shown in pair(provider, one.id):
+        if on_screen:
+            assert time.time() < ends[on_screen]
+        on_screen = read_qr(shown.png) if shown.png else None
+        if on_screen and one.code:
+            ends[on_screen] = one.code.expires
+    assert len(ends) == len(CODE_LIVES)
+
+
+async def test_another_round(
+    gateway: Gateway, provider: Provider, phone: VirtualPhone
+) -> None:
+    """After a round another one can be started."""
+    one = gateway.add("Home")
+    assert (await phases(pair(provider, one.id)))[-1] is Phase.ROUND_OVER
+
+    async with aclosing(pair(provider, one.id)) as pairings:
+        phone.scan(await first_code(pairings))
+        assert (await phases(pairings))[-1] is Phase.LINKED
+
+
+async def test_redrawn_only_if_changed(gateway: Gateway, provider: Provider) -> None:
+    """A code that is still the same is not shown anew."""
+    one = gateway.add("Home", State.WAITING)
+    async with aclosing(pair(provider, one.id)) as pairings:
+        shown = await anext(pairings)
+        assert shown.png
+        assert one.code is not None
+        life = one.code.expires - time.time()
+
+        started = time.monotonic()
+        await anext(pairings)
+
+    assert time.monotonic() - started > life / 2
+    assert gateway.count("one") > 5
+
+
+async def test_looks_are_paced(gateway: Gateway, provider: Provider) -> None:
+    """Not more than a look every 2 s, and a code fetched not at every look."""
+    one = gateway.add("Home", State.WAITING)
+    task = asyncio.create_task(phases(pair(provider, one.id)))
+    await asyncio.sleep(10 * pairing.POLL_INTERVAL)
+    task.cancel()
+
+    assert 5 <= gateway.count("one") <= 11
+    assert gateway.count("qr") <= 5
+
+
+async def test_closing_stops_all(gateway: Gateway, provider: Provider) -> None:
+    """Who no longer looks causes no more requests."""
+    one = gateway.add("Home")
+    task = asyncio.create_task(phases(pair(provider, one.id)))
+    await until(lambda: gateway.count("qr"))
+    task.cancel()
+    await asyncio.sleep(2 * pairing.POLL_INTERVAL)
+    asked = len(gateway.asked)
+
+    await asyncio.sleep(5 * pairing.POLL_INTERVAL)
+
+    assert len(gateway.asked) == asked
+
+
+async def test_deadline(
+    gateway: Gateway, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A forgotten pairing ends by itself, even in the middle of a request."""
+    monkeypatch.setattr(pairing, "DEADLINE", 0.5)
+    one = gateway.add("Home", State.WAITING)
+    assert (await phases(pair(provider, one.id)))[-1] is Phase.ROUND_OVER
+
+    gateway.fail("one", hang=True)
+    assert (await phases(pair(provider, one.id))) == [Phase.FAILED]
+
+
+def test_time_limits() -> None:
+    """All ends within 5 minutes, and a scan is noticed within 3 s."""
+    assert DEADLINE < 300
+    assert POLL_INTERVAL < 3
+
+
+@pytest.mark.parametrize("provider_key", ["wappfy"])
+async def test_unconfirmed_code_goes(gateway: Gateway, provider: Provider) -> None:
+    """A code whose end nobody tells is not shown for long without the gateway."""
+    one = gateway.add("Home", State.WAITING)
+    async with aclosing(pair(provider, one.id)) as pairings:
+        await first_code(pairings)
+        gateway.fail("*", hang=True)
+
+        assert await anext(pairings) == Pairing(phase=Phase.SCAN, png=blank())
+
+
+async def test_short_outage(
+    gateway: Gateway, provider: Provider, phone: VirtualPhone
+) -> None:
+    """While the gateway is gone for a moment the code stays on screen."""
+    one = gateway.add("Home", State.WAITING)
+    async with aclosing(pair(provider, one.id)) as pairings:
+        text = await first_code(pairings)
+        gateway.fail("one", status=502, html=True, times=5)
+        phone.scan(text)
+
+        assert (await phases(pairings))[-1] is Phase.LINKED
+
+
+@pytest.mark.parametrize("fault", [{"status": 500}, {"html": True}, {"drop": True}])
+async def test_long_outage(
+    gateway: Gateway, provider: Provider, fault: dict[str, Any]
+) -> None:
+    """A gateway that stays away ends it."""
+    one = gateway.add("Home")
+    gateway.fail("*", **fault)
+
+    assert await phases(pair(provider, one.id)) == [Phase.WAITING, Phase.UNREACHABLE]
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_code_refused(gateway: Gateway, provider: Provider, status: int) -> None:
+    """Where only the code is refused, the instance is not taken for deleted."""
+    one = gateway.add("Home", State.WAITING)
+    gateway.fail("qr", status=status)
+
+    assert (await phases(pair(provider, one.id)))[-1] is Phase.UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    ("status", "phase"),
+    [(401, Phase.UNAUTHORIZED), (404, Phase.GONE), (403, Phase.REJECTED)],
+)
+async def test_refused(
+    gateway: Gateway, provider: Provider, status: int, phase: Phase
+) -> None:
+    """What will not pass by itself ends it at once."""
+    one = gateway.add("Home", State.WAITING)
+    async with aclosing(pair(provider, one.id)) as pairings:
+        await first_code(pairings)
+        body = b'{"error": {"code": "no", "message": "Ask your admin"}}'
+        gateway.fail("one", status=status, body=body)
+
+        [*_, last] = [shown async for shown in pairings]
+
+    assert last.phase is phase
+    assert last.message == ("Ask your admin" if phase is Phase.REJECTED else "")
+
+
+async def test_deleted_meanwhile(gateway: Gateway, provider: Provider) -> None:
+    """An instance that is deleted at the gateway ends it."""
+    one = gateway.add("Home", State.WAITING)
+    async with aclosing(pair(provider, one.id)) as pairings:
+        await first_code(pairings)
+        del gateway.sessions[one.id]
+
+        assert (await phases(pairings))[-1] is Phase.GONE
+
+
+async def test_failed_instance(gateway: Gateway, provider: Provider) -> None:
+    """An instance that fails right after its start is told from a round over."""
+    one = gateway.add("Home")
+    async with aclosing(pair(provider, one.id)) as pairings:
+        assert (await anext(pairings)).phase is Phase.WAITING
+        task = asyncio.create_task(phases(pairings))
+        await until(lambda: one.starts)
+        one.state = State.FAILED
+
+        assert await task == [Phase.FAILED]
+    assert one.starts == 1
+
+
+async def test_failed_after_the_scan(
+    gateway: Gateway, provider: Provider, phone: VirtualPhone
+) -> None:
+    """A scan that WhatsApp does not accept is told from a round over."""
+    one = gateway.add("Home", State.WAITING, scale=1)
+    async with aclosing(pair(provider, one.id)) as pairings:
+        phone.scan(await first_code(pairings))
+        assert (await anext(pairings)).phase is Phase.LINKING
+        one.state = State.FAILED
+
+        assert await phases(pairings) == [Phase.FAILED]
+
+
+async def test_rate_limited(
+    gateway: Gateway, provider: Provider, phone: VirtualPhone
+) -> None:
+    """The pause that the gateway asks for is kept, then it goes on."""
+    one = gateway.add("Home", State.WAITING)
+    async with aclosing(pair(provider, one.id)) as pairings:
+        text = await first_code(pairings)
+        gateway.fail("one", status=429, headers={"Retry-After": "1"}, times=1)
+        started = time.monotonic()
+        phone.scan(text)
+
+        assert (await phases(pairings))[-1] is Phase.LINKED
+    assert time.monotonic() - started >= 1
+
+
+async def test_unknown_status(gateway: Gateway, provider: Provider) -> None:
+    """A status that nobody knows is waited for, and nothing is started by it."""
+    one = gateway.add("Home")
+    known, gateway.statuses = gateway.statuses, dict.fromkeys(State, "dreaming")
+    async with aclosing(pair(provider, one.id)) as pairings:
+        assert (await anext(pairings)).phase is Phase.WAITING
+        task = asyncio.create_task(first_code(pairings))
+        await asyncio.sleep(5 * pairing.POLL_INTERVAL)
+        assert one.starts == 0
+        gateway.statuses = known
+
+        assert await task
+    assert one.starts == 1
+
+
+def code_of(one: Session, expires: float) -> dict[str, Any]:
+    """Return what a gateway answers whose clock or code is odd."""
+    text = new_code_text()
+    moment = datetime.fromtimestamp(expires, UTC).isoformat()
+    return {"qr": data_uri(text), "raw": text, "expires_at": moment}
+
+
+@pytest.mark.parametrize("provider_key", ["whatisup"])
+@pytest.mark.parametrize(("off", "shown"), [(-1, False), (-3600, True), (3600, True)])
+async def test_odd_end(
+    gateway: Gateway, provider: Provider, off: float, *, shown: bool
+) -> None:
+    """A code just expired is not shown; a clock that is far off is not believed."""
+    one = gateway.add("Home", State.WAITING)
+    gateway.fail("qr", body=json.dumps(code_of(one, time.time() + off)).encode())
+    async with aclosing(pair(provider, one.id)) as pairings:
+        first = await anext(pairings)
+
+    assert gateway.count("qr") == 1
+    assert bool(first.png) is shown
+
+
+@pytest.mark.parametrize("given", ["data:image/png;base64,AAAA", None])
+async def test_no_picture(gateway: Gateway, provider: Provider, given: Any) -> None:
+    """A code that can't be drawn, or is not there yet, is asked for again."""
+    one = gateway.add("Home", State.WAITING)
+    body = json.dumps({"qr": given}).encode()
+    gateway.fail("qr", body=body, times=2)
+    async with aclosing(pair(provider, one.id)) as pairings:
+        assert (await anext(pairings)).phase is Phase.WAITING
+
+        assert await first_code(pairings)

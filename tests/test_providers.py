@@ -1,0 +1,650 @@
+"""The providers against their gateways, without Home Assistant."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+import json
+import logging
+from pathlib import Path
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from custom_components.whatsapp_gateway.providers import PROVIDERS, base
+from custom_components.whatsapp_gateway.providers.models import (
+    Action,
+    BadResponse,
+    GatewayError,
+    InstanceStatus,
+    NotFound,
+    QrCode,
+    RateLimited,
+    Rejected,
+    Unauthorized,
+    Unreachable,
+)
+
+from .gateways import GATEWAYS, Gateway, WappfyGateway
+from .gateways.machine import State
+from .gateways.picture import data_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from aiohttp import ClientSession
+
+    from custom_components.whatsapp_gateway.providers.base import Provider
+
+FIXTURES = Path(__file__).parent / "fixtures"
+PNG = data_uri("text")
+
+CALLS: dict[str, Callable[[Provider, str], Awaitable[object]]] = {
+    "list": lambda provider, _: provider.instances(),
+    "create": lambda provider, _: provider.create("New"),
+    "one": lambda provider, one: provider.instance(one),
+    "qr": lambda provider, one: provider.qr(one),
+    "delete": lambda provider, one: provider.delete(one),
+    "connect": lambda provider, one: provider.perform(Action.CONNECT, one),
+    "disconnect": lambda provider, one: provider.perform(Action.DISCONNECT, one),
+    "restart": lambda provider, one: provider.perform(Action.RESTART, one),
+    "logout": lambda provider, one: provider.perform(Action.LOGOUT, one),
+}
+ROUTES = {
+    "wappfy": list(CALLS),
+    "whatisup": ["list", "create", "one", "qr", "delete"],
+}
+EVERY_ROUTE = [(key, route) for key, routes in ROUTES.items() for route in routes]
+EVERY_READ = [
+    (key, route)
+    for key, route in EVERY_ROUTE
+    if route in {"list", "create", "one", "qr"}
+]
+
+
+def answer(gateway: Gateway, route: str, body: Any) -> None:
+    """Let a route answer with this JSON."""
+    gateway.fail(route, body=json.dumps(body).encode())
+
+
+@pytest.mark.parametrize(
+    ("provider_key", "expected"),
+    [
+        (
+            "wappfy",
+            [
+                ("inst_abc123", "My WhatsApp", InstanceStatus.CONNECTED, "waha"),
+                ("inst_def456", "Support Line", InstanceStatus.DISCONNECTED, "waha"),
+            ],
+        ),
+        ("whatisup", [("inst_01J7...", "primary", InstanceStatus.CONNECTED, None)]),
+    ],
+)
+async def test_document_list(
+    provider_key: str, gateway: Gateway, provider: Provider, expected: list[Any]
+) -> None:
+    """The documents' own lists are understood."""
+    gateway.fail("list", body=(FIXTURES / provider_key / "list.json").read_bytes())
+
+    instances = await provider.instances()
+
+    assert [(one.id, one.name, one.status, one.type) for one in instances] == expected
+
+
+@pytest.mark.parametrize("provider_key", ["whatisup"])
+async def test_document_instance(gateway: Gateway, provider: Provider) -> None:
+    """The rest of the WhatIsUp document's instance is understood."""
+    gateway.fail("list", body=(FIXTURES / "whatisup" / "list.json").read_bytes())
+
+    [instance] = await provider.instances()
+
+    assert instance.phone_number == "+5511999999999"
+    assert instance.last_seen == datetime(2026, 5, 1, 12, 34, 56, tzinfo=UTC)
+    assert instance.account_id == "cust_01J6..."
+    assert instance.raw_status == "connected"
+    assert "5511999999999" not in repr(instance)
+
+
+@pytest.mark.parametrize("provider_key", ["wappfy"])
+async def test_document_answers(gateway: Gateway, provider: Provider) -> None:
+    """The Wappfy document's other answers are understood."""
+    for route in ("create", "one"):
+        gateway.fail(route, body=(FIXTURES / "wappfy" / f"{route}.json").read_bytes())
+
+    created = await provider.create("My WhatsApp")
+    one = await provider.instance("inst_abc123")
+
+    assert (created.id, created.name) == ("inst_abc123", "My WhatsApp")
+    assert created.status is InstanceStatus.CREATED
+    assert one.status is InstanceStatus.CONNECTED
+    assert one.phone_number == "+5511999998888"
+
+
+@pytest.mark.parametrize("provider_key", ["whatisup"])
+async def test_document_qr(gateway: Gateway, provider: Provider) -> None:
+    """The WhatIsUp document's code is understood: its text counts, not its picture."""
+    gateway.fail("qr", body=(FIXTURES / "whatisup" / "qr.json").read_bytes())
+
+    code = await provider.qr("inst")
+
+    assert code == QrCode(
+        raw="2@dPBI4Tg9Mc...,vlD4Pmkr...",
+        expires_at=datetime(2026, 5, 1, 12, 35, 25, tzinfo=UTC),
+    )
+    assert "2@" not in repr(code)
+
+
+async def test_life_of_an_instance(gateway: Gateway, provider: Provider) -> None:
+    """Create, start, show a code, and delete for good."""
+    created = await provider.create("Home")
+    assert [one.name for one in await provider.instances()] == ["Home"]
+    assert created.status is InstanceStatus.CREATED
+    assert created.awaits_link
+
+    await provider.perform(Action.CONNECT, created.id)
+    while (await provider.instance(created.id)).status is InstanceStatus.STARTING:
+        pass
+    assert (await provider.instance(created.id)).status is InstanceStatus.SCAN_QR
+    code = await provider.qr(created.id)
+    assert code is not None
+    assert code.raw or code.png
+
+    await provider.delete(created.id)
+    assert await provider.instances() == []
+    with pytest.raises(NotFound):
+        await provider.instance(created.id)
+
+
+@pytest.mark.parametrize("provider_key", ["wappfy"])
+async def test_wappfy_actions(gateway: Gateway, provider: Provider) -> None:
+    """Each action reaches its route, and 409 is success where it means so already."""
+    one = gateway.add("Home", State.CONNECTED)
+
+    await provider.perform(Action.CONNECT, one.id)
+    assert one.state is State.CONNECTED
+    await provider.perform(Action.RESTART, one.id)
+    assert one.state is State.BOOTING
+    await provider.perform(Action.LOGOUT, one.id)
+    assert (one.state, one.linked) == (State.STOPPED, False)
+    await provider.perform(Action.DISCONNECT, one.id)
+    assert one.state is State.STOPPED
+    one.state = State.CONNECTED
+    await provider.perform(Action.DISCONNECT, one.id)
+    assert one.state is State.STOPPED
+
+    gateway.fail("restart", status=409)
+    with pytest.raises(Rejected):
+        await provider.perform(Action.RESTART, one.id)
+
+
+@pytest.mark.parametrize("provider_key", ["whatisup"])
+async def test_whatisup_has_no_other_actions(provider: Provider) -> None:
+    """What the document does not have cannot be asked for."""
+    assert provider.actions == {Action.CONNECT}
+
+
+@pytest.mark.parametrize("provider_key", ["wappfy"])
+async def test_wappfy_type(gateway: Gateway, provider: Provider) -> None:
+    """The type is sent, and a Cloud API instance is not linked by a code."""
+    cloud = await provider.create("Shop", instance_type="cloud_api")
+    web = await provider.create("Home")
+
+    assert [one.type for one in gateway.sessions.values()] == ["cloud_api", "waha"]
+    assert not cloud.awaits_link
+    assert web.awaits_link
+
+
+@pytest.mark.parametrize("provider_key", ["whatisup"])
+async def test_whatisup_metadata(gateway: Gateway, provider: Provider) -> None:
+    """Metadata is sent, if there is any."""
+    await provider.create("Home", metadata={"team": "support"})
+
+    [one] = gateway.sessions.values()
+    assert one.metadata == {"team": "support"}
+
+
+@pytest.mark.parametrize("provider_key", ["whatisup"])
+async def test_whatisup_no_code(gateway: Gateway, provider: Provider) -> None:
+    """An empty body and the error `no_qr` both mean: no code right now."""
+    connected = gateway.add("Home", State.CONNECTED)
+    linked = gateway.add("Shop", linked=True)
+
+    assert await provider.qr(connected.id) is None
+    assert await provider.qr(linked.id) is None
+
+
+async def test_create_once(gateway: Gateway, provider: Provider) -> None:
+    """Where no answer comes, the instance that was made is found, not made again."""
+    gateway.add("Home", id="older")
+    gateway.fail("create", truncate=True, times=1)
+
+    created = await provider.create_once("Home", known={"older"})
+
+    assert created.id in gateway.sessions.keys() - {"older"}
+    assert gateway.count("create") == 1
+
+    gateway.fail("create", status=503, times=1)
+    with pytest.raises(Unreachable):
+        await provider.create_once("Home", known={"older", created.id})
+    assert (await provider.create_once("Shop", known=set())).name == "Shop"
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ({"status": 400}, Rejected),
+        ({"status": 401}, Unauthorized),
+        ({"status": 403}, Rejected),
+        ({"status": 404}, NotFound),
+        ({"status": 408}, Unreachable),
+        ({"status": 422, "body": b'{"error": "No"}'}, Rejected),
+        ({"status": 429}, RateLimited),
+        ({"status": 500}, Unreachable),
+        ({"status": 502, "html": True}, Unreachable),
+        ({"redirect": "https://elsewhere.example/"}, BadResponse),
+        ({"hang": True}, Unreachable),
+        ({"drop": True}, Unreachable),
+        ({"huge": True}, BadResponse),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(("provider_key", "route"), EVERY_ROUTE)
+async def test_failures(
+    gateway: Gateway,
+    provider: Provider,
+    route: str,
+    fault: dict[str, Any],
+    error: type[GatewayError],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every failure of every route is one of our own errors, and passes."""
+    monkeypatch.setattr(base, "READ_TIME_LIMIT", 0.3)
+    monkeypatch.setattr(base, "ACTION_TIME_LIMIT", 0.3)
+    one = gateway.add("Home", State.WAITING)
+    gateway.fail(route, **fault)
+
+    with pytest.raises(error) as raised:
+        await CALLS[route](provider, one.id)
+
+    assert type(raised.value) is error
+    assert gateway.key not in str(raised.value)
+    gateway.heal()
+    monkeypatch.undo()
+    fresh = PROVIDERS[_key(gateway)](provider._session, gateway.url, gateway.key)
+    await CALLS[route](fresh, one.id)
+
+
+def _key(gateway: Gateway) -> str:
+    return next(key for key, kind in GATEWAYS.items() if isinstance(gateway, kind))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"html": True},
+        {"truncate": True},
+        {"body": b'{"data": '},
+        {"body": b"[1, 2]"},
+        {"body": b'"text"'},
+        {"body": b'{"data": {"id": 5}}'},
+        {"body": b'{"data": {"items": 5}}'},
+        {"body": b'{"data": [{"id": "one"}]}'},
+        {"body": b'{"success": false, "error": {"code": "X", "message": "No"}}'},
+        {"body": b'{"qr": 5}'},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(("provider_key", "route"), EVERY_READ)
+async def test_strange_answers(
+    gateway: Gateway, provider: Provider, route: str, fault: dict[str, Any]
+) -> None:
+    """Whatever comes with status 200 is a model, no code, or one of our errors."""
+    one = gateway.add("Home", State.WAITING)
+    gateway.fail(route, **fault)
+
+    with suppress(BadResponse, Rejected, Unreachable):
+        assert await CALLS[route](provider, one.id) is None
+
+
+async def test_empty_answers(gateway: Gateway, provider: Provider) -> None:
+    """An empty body is no list."""
+    gateway.fail("*", body=b"")
+
+    for call in ("list", "create", "one"):
+        with pytest.raises(BadResponse):
+            await CALLS[call](provider, "one")
+
+
+async def test_other_customer(gateway: Gateway, provider: Provider) -> None:
+    """Another customer's instance does not exist."""
+    one = gateway.add("Secret", owner="somebody else")
+
+    assert await provider.instances() == []
+    with pytest.raises(NotFound):
+        await provider.instance(one.id)
+
+
+async def test_wrong_key(gateway: Gateway, session: ClientSession) -> None:
+    """A wrong key is refused, and so is one that cannot stand in a header."""
+    for key in ("wrong", "wro\nng"):
+        provider = PROVIDERS[_key(gateway)](session, gateway.url, key)
+        with pytest.raises(Unauthorized):
+            await provider.instances()
+
+
+async def test_key_stays_here(gateway: Gateway, provider: Provider) -> None:
+    """The key goes into one header, and with no redirect to anybody else."""
+    async with WappfyGateway().running() as other:
+        gateway.fail("list", redirect=f"{other.url}/api/instances", times=1)
+        with pytest.raises(BadResponse):
+            await provider.instances()
+        assert other.asked == []
+
+    await provider.instances()
+    [_, asked] = gateway.asked
+    assert gateway.key not in asked.path
+    holding = [name for name, value in asked.headers.items() if gateway.key in value]
+    assert holding == [provider.auth_header[0]]
+
+
+async def test_message_without_key(gateway: Gateway, provider: Provider) -> None:
+    """A gateway that repeats the key in its message does not leak it."""
+    message = f"Key {gateway.key}\nmay not " + "x" * 1000
+    body = json.dumps({"error": {"code": "denied", "message": message}}).encode()
+    gateway.fail("list", status=403, body=body)
+
+    with pytest.raises(Rejected, match="Key … may not x") as raised:
+        await provider.instances()
+
+    assert raised.value.code == "denied"
+    assert len(str(raised.value)) == base.MAX_MESSAGE
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"Retry-After": "7"}, 7),
+        ({"Retry-After": "7", "X-RateLimit-Reset": "1"}, 7),
+        ({"X-RateLimit-Reset": "1"}, 1),
+        ({"Retry-After": "99999"}, 120),
+        ({"Retry-After": "-1"}, 1),
+        ({"Retry-After": "nan"}, 1),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, 30),
+        ({}, 30),
+    ],
+    ids=str,
+)
+async def test_rate_limit(
+    gateway: Gateway, provider: Provider, headers: dict[str, str], expected: int
+) -> None:
+    """The gateway's word counts within reason, and it is left alone until then."""
+    gateway.fail("list", status=429, headers=headers)
+
+    with pytest.raises(RateLimited) as raised:
+        await provider.instances()
+
+    assert raised.value.retry_after == expected
+    for call in ("list", "qr"):
+        with pytest.raises(RateLimited):
+            await CALLS[call](provider, "one")
+    assert len(gateway.asked) == 1
+
+
+@pytest.mark.parametrize("provider_key", ["wappfy"])
+async def test_rate_limit_used_up(gateway: Gateway, provider: Provider) -> None:
+    """The last allowed request succeeds, the next one is not sent."""
+    reset = str(int(time.time()) + 10)
+    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}
+    gateway.fail("list", body=b'{"data": []}', headers=headers)
+
+    assert await provider.instances() == []
+    with pytest.raises(RateLimited) as raised:
+        await provider.instances()
+
+    assert 8 < raised.value.retry_after <= 10
+    assert len(gateway.asked) == 1
+
+
+async def test_documented_rate_limit(gateway: Gateway, provider: Provider) -> None:
+    """The gateways' own limits are understood."""
+
+    async def ask_for_ever() -> None:
+        while True:
+            await provider.instances()
+
+    with pytest.raises(RateLimited) as raised:
+        await ask_for_ever()
+
+    assert 0 < raised.value.retry_after <= 60
+
+
+@pytest.mark.parametrize("provider_key", ["wappfy"])
+@pytest.mark.parametrize("total_pages", [True, False])
+async def test_pages(
+    gateway: Gateway, provider: Provider, *, total_pages: bool
+) -> None:
+    """All pages are read, whether or not the gateway tells how many there are."""
+    assert isinstance(gateway, WappfyGateway)
+    gateway.page_size, gateway.tells_pages = 2, total_pages
+    for number in range(5):
+        gateway.add(f"Number {number}")
+
+    assert {one.id for one in await provider.instances()} == set(gateway.sessions)
+    assert gateway.count("list") == 3
+
+
+@pytest.mark.parametrize("provider_key", ["wappfy"])
+async def test_empty_page(gateway: Gateway, provider: Provider) -> None:
+    """An account without instances has an empty page."""
+    assert isinstance(gateway, WappfyGateway)
+    gateway.page_size = 2
+
+    assert await provider.instances() == []
+
+
+@pytest.mark.parametrize("provider_key", ["wappfy"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        {"items": [], "total": 3, "page": 1, "limit": 20, "totalPages": 1},
+        {"items": [], "total": 10**6, "page": 1, "limit": 1},
+        {"items": None},
+    ],
+    ids=str,
+)
+async def test_incomplete_list(gateway: Gateway, provider: Provider, page: Any) -> None:
+    """A list that misses some is no list: no device may vanish by it."""
+    answer(gateway, "list", {"data": page})
+
+    with pytest.raises(BadResponse):
+        await provider.instances()
+
+
+async def test_same_id_twice(gateway: Gateway, provider: Provider) -> None:
+    """An id that stands twice in the list is one instance."""
+    one = {"id": "one", "name": "Home", "status": "connected"}
+    answer(gateway, "list", [one, one])
+
+    assert len(await provider.instances()) == 1
+
+
+async def test_strange_instances(gateway: Gateway, provider: Provider) -> None:
+    """Missing, unknown and odd fields break nothing."""
+    one = {"id": "a/b c", "status": "connected", "more": [{}], "type": 5}
+    answer(gateway, "list", [one, {"id": "two", "name": "", "status": "connected"}])
+
+    instances = await provider.instances()
+
+    assert [(i.id, i.name) for i in instances] == [("a/b c", "a/b c"), ("two", "two")]
+    with pytest.raises(NotFound):
+        await provider.instance("a/b c")
+    assert "/a%2Fb%20c" in gateway.asked[-1].path
+
+
+async def test_unknown_status(
+    gateway: Gateway, provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A status that nobody knows is unknown, and logged once."""
+    answer(gateway, "list", [{"id": "one", "status": "dreaming"}])
+
+    for _ in range(3):
+        [one] = await provider.instances()
+
+    assert (one.status, one.raw_status) == (None, "dreaming")
+    assert one.awaits_link
+    assert caplog.text.count("dreaming") == 1
+
+
+@pytest.mark.parametrize("provider_key", ["whatisup"])
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        ("qr_required", InstanceStatus.SCAN_QR),
+        ("reconnecting", InstanceStatus.STARTING),
+        ("logged_out", InstanceStatus.DISCONNECTED),
+        ("stopped_by_user", InstanceStatus.DISCONNECTED),
+        ("error", InstanceStatus.FAILED),
+        ("disabled_by_admin", InstanceStatus.FAILED),
+    ],
+)
+async def test_whatisup_other_words(
+    gateway: Gateway, provider: Provider, word: str, status: InstanceStatus
+) -> None:
+    """Words that the document does not have, but the gateway uses."""
+    answer(gateway, "list", [{"id": "one", "status": word}])
+
+    [one] = await provider.instances()
+
+    assert one.status is status
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("5511999998888", "+5511999998888"),
+        ("+5511999998888", "+5511999998888"),
+        (5511999998888, "+5511999998888"),
+        ("5511999998888@c.us", "+5511999998888"),
+        ("5511999998888:12@s.whatsapp.net", "+5511999998888"),
+        ("somebody", None),
+        ("", None),
+        (None, None),
+        (True, None),
+        ({}, None),
+    ],
+)
+async def test_phone_numbers(
+    gateway: Gateway, provider: Provider, given: Any, expected: str | None
+) -> None:
+    """A number comes in many forms."""
+    answer(gateway, "one", {"id": "1", "status": "connected", "phone_number": given})
+
+    assert (await provider.instance("1")).phone_number == expected
+
+
+@pytest.mark.parametrize("provider_key", ["whatisup"])
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("2026-05-01T12:34:56.789Z", datetime(2026, 5, 1, 12, 34, 56, 789000, UTC)),
+        ("2026-05-01T12:34:56Z", datetime(2026, 5, 1, 12, 34, 56, tzinfo=UTC)),
+        ("2026-05-01T12:34:56", datetime(2026, 5, 1, 12, 34, 56, tzinfo=UTC)),
+        ("2026-05-01T09:34:56-03:00", datetime(2026, 5, 1, 12, 34, 56, tzinfo=UTC)),
+        ("yesterday", None),
+        (1777638896, None),
+        (None, None),
+    ],
+)
+async def test_timestamps(
+    gateway: Gateway, provider: Provider, given: Any, expected: datetime | None
+) -> None:
+    """A time comes in many forms."""
+    answer(gateway, "one", {"id": "1", "status": "connected", "last_seen_at": given})
+
+    assert (await provider.instance("1")).last_seen == expected
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        PNG,
+        PNG.partition(",")[2],
+        PNG.replace("image/png", "image/jpeg"),
+        PNG[:60] + "\r\n" + PNG[60:],
+        PNG.replace("+", "-").replace("/", "_").replace("image_png", "image/png"),
+        PNG.rstrip("="),
+    ],
+    ids=range(6),
+)
+async def test_pictures(gateway: Gateway, provider: Provider, given: str) -> None:
+    """A picture comes in many forms."""
+    answer(gateway, "qr", {"qr": given})
+
+    code = await provider.qr("one")
+
+    assert code is not None
+    assert code.png is not None
+    assert data_uri("text").endswith(b64encode(code.png).decode())
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "data:image/png;base64,not base64!",
+        "data:image/png;base64,A",
+        "data:image/svg+xml;base64,PHN2Zy8+",
+        "data:image/png;base64," + "A" * 2 * 1024 * 1024,
+        "\N{SNOWMAN}",
+        ["list"],
+    ],
+    ids=range(6),
+)
+async def test_no_pictures(gateway: Gateway, provider: Provider, given: Any) -> None:
+    """What is not a PNG of a sane size is refused."""
+    answer(gateway, "qr", {"qr": given})
+
+    with pytest.raises(BadResponse):
+        await provider.qr("one")
+
+
+@pytest.mark.parametrize("given", [{}, {"qr": None}, {"qr": ""}], ids=str)
+async def test_no_code(gateway: Gateway, provider: Provider, given: Any) -> None:
+    """An answer without a code means: not now."""
+    answer(gateway, "qr", {"data": given})
+
+    assert await provider.qr("one") is None
+
+
+@pytest.mark.parametrize(
+    ("lives", "expected"), [(None, None), (30, 30), (-2, -2), (-60, None), (600, None)]
+)
+def test_seconds_left(lives: float | None, expected: float | None) -> None:
+    """A code's end is believed within what codes live."""
+    expires_at = datetime.now(UTC) + timedelta(seconds=lives) if lives else None
+
+    left = QrCode(raw="raw", expires_at=expires_at).seconds_left
+
+    assert left == (expected and pytest.approx(expected, abs=1))
+
+
+def test_time_limits() -> None:
+    """Reading is limited to 10 s, all else to 30 s."""
+    assert (base.READ_TIME_LIMIT, base.ACTION_TIME_LIMIT) == (10, 30)
+
+
+async def test_no_secret_in_the_log(
+    gateway: Gateway, provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not even the debug log holds the key or a code."""
+    caplog.set_level(logging.DEBUG)
+    one = gateway.add("Home", State.WAITING)
+
+    code = await provider.qr(one.id)
+
+    assert code is not None
+    assert one.code is not None
+    assert "/qr: 200" in caplog.text
+    for secret in (gateway.key, one.code.text, data_uri(one.code.text)[30:90]):
+        assert secret not in caplog.text
