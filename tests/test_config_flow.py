@@ -12,6 +12,7 @@ from homeassistant.data_entry_flow import (
     EVENT_DATA_ENTRY_FLOW_PROGRESSED,
     FlowResultType,
     InvalidData,
+    UnknownFlow,
 )
 from homeassistant.helpers import device_registry as dr
 from pytest_homeassistant_custom_component.common import async_capture_events
@@ -144,6 +145,27 @@ async def test_empty_account(
     await hass.async_block_till_done()
     [entry] = hass.config_entries.async_entries(DOMAIN)
     assert entry.state is ConfigEntryState.LOADED
+
+
+async def test_two_browsers(
+    hass: HomeAssistant, gateway: Gateway, phone: VirtualPhone, dialog: Dialog
+) -> None:
+    """Two looks at the same moment make one entry."""
+    await dialog.sign_in(gateway)
+    await dialog.give(name="Home")
+    phone.scan(await dialog.code())
+    flow_id = dialog.result["flow_id"]
+    progress = hass.config_entries.flow
+    await until(lambda: progress.async_get(flow_id)["step_id"] == "finish")
+
+    results = await asyncio.gather(
+        *(progress.async_configure(flow_id) for _ in range(2)), return_exceptions=True
+    )
+
+    assert isinstance(results[0], dict)
+    assert results[0]["type"] is FlowResultType.CREATE_ENTRY
+    assert isinstance(results[1], UnknownFlow)
+    assert len(hass.config_entries.async_entries(DOMAIN)) == 1
 
 
 async def test_code_renews_itself(

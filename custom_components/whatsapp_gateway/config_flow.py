@@ -10,7 +10,7 @@ from yarl import URL
 
 from homeassistant.config_entries import ConfigFlow, ConfigFlowResult
 from homeassistant.const import CONF_API_KEY, CONF_URL
-from homeassistant.data_entry_flow import AbortFlow
+from homeassistant.data_entry_flow import AbortFlow, UnknownFlow
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.selector import (
@@ -56,6 +56,7 @@ class WhatsAppGatewayConfigFlow(PairingFlow, ConfigFlow, domain=DOMAIN):
     _provider_key: str
     _data: dict[str, Any]
     _message = ""
+    _finished = False
 
     @override
     async def async_step_user(
@@ -114,6 +115,10 @@ class WhatsAppGatewayConfigFlow(PairingFlow, ConfigFlow, domain=DOMAIN):
     async def async_step_finish(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
+        if self._finished:
+            # a second look while the entry of the first one is still being set up
+            raise UnknownFlow
+        self._finished = True
         self._abort_if_configured()
         return self.async_create_entry(title=self.provider.name, data=self._data)
 
