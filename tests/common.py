@@ -5,16 +5,27 @@ from __future__ import annotations
 import asyncio
 from base64 import b64decode
 from io import BytesIO
+import json
+from pathlib import Path
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 import zxingcpp
 
+from homeassistant.data_entry_flow import FlowResultType
+
+from custom_components import whatsapp_gateway
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from homeassistant.core import HomeAssistant
+
+
+TRANSLATIONS = Path(whatsapp_gateway.__file__).parent / "translations"
+ENGLISH = json.loads((TRANSLATIONS / "en.json").read_text())
 
 
 def read_qr(png: bytes) -> str | None:
@@ -47,6 +58,28 @@ def state_of(hass: HomeAssistant, entity_id: str) -> str:
     state = hass.states.get(entity_id)
     assert state is not None, entity_id
     return state.state
+
+
+def assert_translated(result: Any, section: dict[str, Any] = ENGLISH["config"]) -> None:
+    """Check that each text of a flow's result exists, with all its placeholders."""
+    step = section["step"].get(result.get("step_id"), {})
+    texts = [step.get("title", ""), step.get("description", "")]
+    match result["type"]:
+        case FlowResultType.FORM:
+            fields = [str(field) for field in result["data_schema"].schema]
+            texts += [step["title"], *(step["data"][field] for field in fields)]
+            texts += [
+                section["error"][key] for key in (result["errors"] or {}).values()
+            ]
+        case FlowResultType.MENU:
+            texts += [step["menu_options"][option] for option in result["menu_options"]]
+        case FlowResultType.SHOW_PROGRESS:
+            texts += [step["title"], section["progress"][result["progress_action"]]]
+        case FlowResultType.ABORT:
+            texts += [section["abort"][result["reason"]]]
+    given = result.get("description_placeholders") or {}
+    wanted = {name for text in texts for name in re.findall(r"{(\w+)}", text)}
+    assert wanted <= given.keys(), wanted - given.keys()
 
 
 def values_of(schema: Any) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from custom_components.whatsapp_gateway import pairing
 from custom_components.whatsapp_gateway.const import DOMAIN
 from custom_components.whatsapp_gateway.providers import PROVIDERS
 
-from .common import read_data_uri, until, values_of
+from .common import assert_translated, read_data_uri, until, values_of
 from .gateways import GATEWAYS, Gateway, VirtualPhone, WappfyGateway
 from .gateways.machine import State
 
@@ -38,7 +38,17 @@ class Dialog:
     def __init__(self, hass: HomeAssistant) -> None:
         """Open no dialog yet."""
         self.hass = hass
-        self.result: Any = None
+        self._result: Any = None
+
+    @property
+    def result(self) -> Any:
+        """What is shown."""
+        return self._result
+
+    @result.setter
+    def result(self, result: Any) -> None:
+        assert_translated(result)
+        self._result = result
 
     @property
     def step(self) -> str:

@@ -97,7 +97,14 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
         if types := list(self.provider.instance_types):
             selector = _select(types, "instance_type")
             schema[vol.Required(CONF_TYPE, default=types[0])] = selector
-        return self._show("create", schema, user_input, errors, message=message)
+        return self._show(
+            "create",
+            schema,
+            user_input,
+            errors,
+            provider=self.provider.name,
+            message=message,
+        )
 
     async def async_step_pair(
         self, _user_input: dict[str, Any] | None = None
