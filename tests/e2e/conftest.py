@@ -1,0 +1,130 @@
+"""A real Home Assistant, the gateways and the phone, and Chromium before them."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from functools import partial
+import os
+from pathlib import Path
+import shutil
+import socket
+from typing import TYPE_CHECKING
+
+from aiohttp import ClientSession
+from playwright.async_api import async_playwright
+import pytest
+
+from tests.live import prepare, running, started
+
+from .home import GatewayProcess, Home
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from playwright.async_api import Browser
+
+ARTIFACTS = Path(__file__).parent / "artifacts"
+SCALE = 2.0
+"""How much faster than the clock WhatsApp's time runs."""
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def free_port() -> int:
+    """Return a port that nothing uses."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+@pytest.fixture(autouse=True)
+def _integration() -> None:
+    """Leave out what the other tests do with a Home Assistant in their process."""
+
+
+@pytest.fixture(autouse=True)
+def _fast_time() -> None:
+    """Leave the pairing's own time as it is."""
+
+
+@pytest.fixture
+async def gateways(tmp_path: Path) -> AsyncGenerator[GatewayProcess]:
+    """Run both gateways and the phone's page."""
+    ports = {name: free_port() for name in ("page", "wappfy", "whatisup")}
+    arguments = [f"--{name}-port={port}" for name, port in ports.items()]
+    async with ClientSession(f"http://127.0.0.1:{ports['page']}") as phone:
+
+        async def answers() -> None:
+            async with phone.get("/instances"):
+                pass
+
+        async with started(
+            "tests.gateways",
+            *arguments,
+            f"--scale={SCALE}",
+            log=tmp_path / "gateways.log",
+            ready=answers,
+        ):
+            yield GatewayProcess(phone, ports)
+
+
+@pytest.fixture
+async def browser() -> AsyncGenerator[Browser]:
+    """Run Chromium."""
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    assert path, "Chromium is needed: install it, or name one with CHROMIUM"
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=path, args=CHROMIUM_ARGUMENTS
+        )
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture(params=["light-desktop", "dark-phone"])
+def look(request: pytest.FixtureRequest) -> str:
+    """Return each look in turn: theme and size."""
+    look: str = request.param
+    return look
+
+
+@pytest.fixture
+async def home(
+    tmp_path: Path, browser: Browser, look: str, request: pytest.FixtureRequest
+) -> AsyncGenerator[Home]:
+    """Run Home Assistant, with its owner signed in."""
+    port = free_port()
+    config = tmp_path / "config"
+    config.mkdir()
+    prepare(config, port=port, debug=True)
+    theme, size = look.split("-")
+    phone = size == "phone"
+    async with AsyncExitStack() as stack:
+        live = await stack.enter_async_context(running(config, port=port))
+        page = await browser.new_page(
+            viewport={"width": 390, "height": 844} if phone else None,
+            color_scheme="dark" if theme == "dark" else "light",
+            device_scale_factor=2 if phone else 1,
+        )
+        api = await stack.enter_async_context(
+            ClientSession(live.url, headers={"Authorization": f"Bearer {live.token}"})
+        )
+        home = Home(page, api, live.url)
+        artifacts = ARTIFACTS / request.node.name
+        artifacts.mkdir(parents=True, exist_ok=True)
+        shot = partial(page.screenshot, animations="disabled")
+        home.shot = lambda name: shot(path=artifacts / f"{name}.png")
+        try:
+            yield home
+        finally:
+            await home.shot("last")
+        log = live.log.read_text()
+        assert "Traceback" not in log
+        for secret in ("wappfy_sk_demo", "zpk_live_demo", "linked_devices#2@"):
+            assert secret not in log
