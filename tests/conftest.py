@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from aiohttp import ClientSession
 import pytest
 
+from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.whatsapp_gateway import pairing
 from custom_components.whatsapp_gateway.const import DOMAIN
 from custom_components.whatsapp_gateway.providers import PROVIDERS
 
+from .dialog import Dialog
 from .gateways import GATEWAYS, Gateway, VirtualPhone
 
 if TYPE_CHECKING:
@@ -39,12 +41,13 @@ def _fast_time(monkeypatch: pytest.MonkeyPatch) -> None:
         "RETRY_INTERVAL",
         "REFRESH_INTERVAL",
         "CODE_LIFE",
-        "LEAD",
         "GRACE",
         "PATIENCE",
         "DEADLINE",
     ):
         monkeypatch.setattr(pairing, name, getattr(pairing, name) / SCALE)
+    # a busy machine does not run faster
+    monkeypatch.setattr(pairing, "LEAD", 0.15)
 
 
 @pytest.fixture(params=GATEWAYS)
@@ -78,6 +81,16 @@ async def session() -> AsyncGenerator[ClientSession]:
 def provider(provider_key: str, gateway: Gateway, session: ClientSession) -> Provider:
     """Return the integration's client of the gateway."""
     return PROVIDERS[provider_key](session, gateway.url, gateway.key)
+
+
+@pytest.fixture
+async def dialog(hass: HomeAssistant) -> AsyncGenerator[Dialog]:
+    """Return a dialog that is not opened yet; close it if it is still open."""
+    assert await async_setup_component(hass, "repairs", {})
+    dialog = Dialog(hass)
+    yield dialog
+    for flow in dialog.manager.async_progress():
+        dialog.manager.async_abort(flow["flow_id"])
 
 
 @pytest.fixture

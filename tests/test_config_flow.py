@@ -1,4 +1,4 @@
-"""Setting up an account in the dialogs, up to a linked number."""
+"""Setting up an account in the dialogs, and changing it later."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
+from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.data_entry_flow import (
     EVENT_DATA_ENTRY_FLOW_PROGRESSED,
     FlowResultType,
@@ -15,118 +16,22 @@ from homeassistant.data_entry_flow import (
     UnknownFlow,
 )
 from homeassistant.helpers import device_registry as dr
-from pytest_homeassistant_custom_component.common import async_capture_events
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_capture_events,
+)
 
 from custom_components.whatsapp_gateway import pairing
 from custom_components.whatsapp_gateway.const import DOMAIN
 from custom_components.whatsapp_gateway.providers import PROVIDERS
 
-from .common import assert_translated, read_data_uri, until, values_of
-from .gateways import GATEWAYS, Gateway, VirtualPhone, WappfyGateway
+from .common import state_of, until, values_of
+from .dialog import Dialog, key_of
+from .gateways import Gateway, VirtualPhone, WappfyGateway, WhatIsUpGateway
 from .gateways.machine import State
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from homeassistant.core import HomeAssistant
-    from pytest_homeassistant_custom_component.common import MockConfigEntry
-
-
-class Dialog:
-    """A config flow as a browser drives it."""
-
-    def __init__(self, hass: HomeAssistant) -> None:
-        """Open no dialog yet."""
-        self.hass = hass
-        self._result: Any = None
-
-    @property
-    def result(self) -> Any:
-        """What is shown."""
-        return self._result
-
-    @result.setter
-    def result(self, result: Any) -> None:
-        assert_translated(result)
-        self._result = result
-
-    @property
-    def step(self) -> str:
-        """The step that is shown."""
-        step: str = self.result["step_id"]
-        return step
-
-    @property
-    def errors(self) -> dict[str, str]:
-        """What is wrong, by field."""
-        errors: dict[str, str] = self.result["errors"]
-        return errors
-
-    @property
-    def action(self) -> str | None:
-        """What the progress step says it does."""
-        action: str | None = self.result.get("progress_action")
-        return action
-
-    async def open(self) -> None:
-        """Add the integration."""
-        self.result = await self.hass.config_entries.flow.async_init(
-            DOMAIN, context={"source": SOURCE_USER}
-        )
-
-    async def give(self, **values: Any) -> None:
-        """Submit a form."""
-        self.result = await self.hass.config_entries.flow.async_configure(
-            self.result["flow_id"], values
-        )
-
-    async def choose(self, step: str) -> None:
-        """Choose from a menu."""
-        await self.give(next_step_id=step)
-
-    async def look(self) -> None:
-        """Fetch the step anew, as a browser does when it hears of a change."""
-        self.result = await self.hass.config_entries.flow.async_configure(
-            self.result["flow_id"]
-        )
-
-    async def sign_in(self, gateway: Gateway, **values: Any) -> None:
-        """Go through the first two steps."""
-        await self.open()
-        await self.give(provider=key_of(gateway))
-        await self.give(**{"url": gateway.url, "api_key": gateway.key} | values)
-
-    async def wait_for(self, *actions: str) -> None:
-        """Look until the progress step shows one of these, or another step comes."""
-        while self.result["type"] is FlowResultType.SHOW_PROGRESS:
-            if self.action in actions:
-                return
-            await asyncio.sleep(0.02)
-            await self.look()
-        assert not actions, self.result
-
-    async def code(self) -> str:
-        """Read the code that is shown."""
-        text = None
-        while text is None:
-            await self.wait_for("scan")
-            text = read_data_uri(self.result["description_placeholders"]["qr"])
-            await asyncio.sleep(0.02)
-            await self.look()
-        return text
-
-
-def key_of(gateway: Gateway) -> str:
-    """Return the provider's key."""
-    return next(key for key, kind in GATEWAYS.items() if isinstance(gateway, kind))
-
-
-@pytest.fixture
-async def dialog(hass: HomeAssistant) -> AsyncGenerator[Dialog]:
-    """Return a dialog that is not opened yet; close it if it is still open."""
-    yield Dialog(hass)
-    for flow in hass.config_entries.flow.async_progress():
-        hass.config_entries.flow.async_abort(flow["flow_id"])
 
 
 async def test_empty_account(
@@ -471,7 +376,7 @@ async def test_closed_dialog(
     await dialog.sign_in(gateway)
     await dialog.choose("link")
     await dialog.code()
-    hass.config_entries.flow.async_abort(dialog.result["flow_id"])
+    dialog.close()
     await asyncio.sleep(2 * pairing.POLL_INTERVAL)
     asked = len(gateway.asked)
     await asyncio.sleep(5 * pairing.POLL_INTERVAL)
@@ -483,11 +388,11 @@ async def test_closed_browser(
     gateway: Gateway, dialog: Dialog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A dialog that nobody looks at any more stops its requests by itself."""
-    monkeypatch.setattr(pairing, "DEADLINE", 0.5)
+    monkeypatch.setattr(pairing, "DEADLINE", 1)
     gateway.add("Home", State.WAITING)
     await dialog.sign_in(gateway)
     await dialog.choose("link")
-    await asyncio.sleep(0.7)
+    await asyncio.sleep(1.5)
     asked = len(gateway.asked)
     await asyncio.sleep(5 * pairing.POLL_INTERVAL)
 
@@ -546,3 +451,248 @@ async def test_other_gateway(
         assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
         assert hass.states.get("sensor.home_status") is not None
         assert hass.states.get("sensor.shop_status") is not None
+
+
+BOUND = pytest.mark.parametrize("provider_key", ["whatisup"])
+
+
+@BOUND
+async def test_key_of_one_instance(
+    hass: HomeAssistant, gateway: Gateway, phone: VirtualPhone, dialog: Dialog
+) -> None:
+    """A key that is bound to one instance asks for its id, and works for that one."""
+    assert isinstance(gateway, WhatIsUpGateway)
+    home, shop = gateway.add("Home"), gateway.add("Shop")
+    gateway.bound[gateway.key] = home.id
+    await dialog.sign_in(gateway)
+    assert dialog.step == "instance"
+    await dialog.give(instance_id=shop.id)
+    assert dialog.errors == {"instance_id": "no_such_instance"}
+    await dialog.give(instance_id=f" {home.id} ")
+    assert dialog.result["menu_options"] == ["link", "finish"]
+    await dialog.choose("link")
+    phone.scan(await dialog.code())
+    await dialog.wait_for()
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    assert state_of(hass, "sensor.home_status") == "connected"
+    assert hass.states.get("sensor.shop_status") is None
+    [entry] = hass.config_entries.async_entries(DOMAIN)
+
+    options = Dialog(hass)
+    await options.open_options(entry)
+    assert options.result["reason"] == "nothing_to_do"
+
+    del gateway.sessions[home.id]
+    await entry.runtime_data.async_refresh()
+    await hass.async_block_till_done()
+    assert hass.states.get("sensor.home_status") is None
+
+
+@BOUND
+async def test_same_bound_instance_twice(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, dialog: Dialog
+) -> None:
+    """An instance that an account has already is not added by a key of its own."""
+    assert isinstance(gateway, WhatIsUpGateway)
+    home = gateway.add("Home", State.CONNECTED)
+    gateway.owners["bound key"] = "me"
+    gateway.bound["bound key"] = home.id
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await dialog.sign_in(gateway, api_key="bound key")
+    await dialog.give(instance_id=home.id)
+
+    assert dialog.result["reason"] == "already_configured"
+
+
+async def test_reauth(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, dialog: Dialog
+) -> None:
+    """A refused key is replaced by another one of the same account, and no other."""
+    gateway.add("Home", State.CONNECTED)
+    gateway.add("Theirs", State.CONNECTED, owner="somebody else")
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    gateway.owners["new key"] = gateway.owners.pop(gateway.key)
+    await entry.runtime_data.async_refresh()
+    await hass.async_block_till_done()
+    assert state_of(hass, "sensor.home_status") == STATE_UNAVAILABLE
+
+    await dialog.open_pending()
+    assert dialog.step == "reauth_confirm"
+    assert values_of(dialog.result["data_schema"]) == {"api_key": None}
+    await dialog.give(api_key="wrong")
+    assert dialog.errors == {"api_key": "invalid_auth"}
+    await dialog.give(api_key=f"{gateway.key}_other")
+    assert dialog.errors == {"api_key": "wrong_account"}
+    await dialog.give(api_key=" new key ")
+    assert dialog.result["reason"] == "reauth_successful"
+    await hass.async_block_till_done()
+    assert entry.data["api_key"] == "new key"
+    assert state_of(hass, "sensor.home_status") == "connected"
+
+
+@BOUND
+async def test_reauth_by_account_id(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, dialog: Dialog
+) -> None:
+    """Where the gateway names the account, that counts, not the instances."""
+    home = gateway.add("Home", State.CONNECTED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    del gateway.sessions[home.id]
+    gateway.add("Shop", State.CONNECTED)
+    gateway.add("Theirs", State.CONNECTED, id=home.id, owner="somebody else")
+    gateway.owners["new key"] = gateway.owners.pop(gateway.key)
+    await entry.runtime_data.async_refresh()
+    await hass.async_block_till_done()
+
+    await dialog.open_pending()
+    await dialog.give(api_key=f"{gateway.key}_other")
+    assert dialog.errors == {"api_key": "wrong_account"}
+    await dialog.give(api_key="new key")
+    assert dialog.result["reason"] == "reauth_successful"
+    await hass.async_block_till_done()
+
+
+async def test_reconfigure(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, dialog: Dialog
+) -> None:
+    """The address and the key change, with all checks; the devices stay."""
+    gateway.add("Home", State.CONNECTED)
+    gateway.add("Theirs", State.CONNECTED, owner="somebody else")
+    gateway.owners["new key"] = "me"
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    before = entry.data["gateway"]
+
+    await dialog.open_reconfigure(entry)
+    assert values_of(dialog.result["data_schema"])["url"] == gateway.url
+    await dialog.give(url="http://example.com", api_key="new key")
+    assert dialog.errors == {"url": "insecure_url"}
+    await dialog.give(url=gateway.url, api_key=f"{gateway.key}_other")
+    assert dialog.errors == {"api_key": "wrong_account"}
+    await dialog.give(url=f"{gateway.url}/", api_key="new key")
+    assert dialog.result["reason"] == "reconfigure_successful"
+    await hass.async_block_till_done()
+    assert entry.data["api_key"] == "new key"
+    assert entry.data["gateway"] == before
+    assert state_of(hass, "sensor.home_status") == "connected"
+
+
+async def test_reconfigure_into_another_entry(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, dialog: Dialog
+) -> None:
+    """An account can't be changed into one that another entry has."""
+    other = MockConfigEntry(
+        domain=DOMAIN, data={**entry.data, "api_key": f"{gateway.key}_other"}
+    )
+    other.add_to_hass(hass)
+    await dialog.open_reconfigure(other)
+    await dialog.give(url=gateway.url, api_key=gateway.key)
+
+    assert dialog.result["reason"] == "already_configured"
+
+
+async def test_options_link(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    phone: VirtualPhone,
+    entry: MockConfigEntry,
+    dialog: Dialog,
+) -> None:
+    """The Configure menu links an instance that is not connected."""
+    home = gateway.add("Home")
+    gateway.add("Shop", State.CONNECTED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await dialog.open_options(entry)
+    await dialog.choose("link")
+    assert phone.scan(await dialog.code()) is home
+    await dialog.wait_for()
+
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+    assert dialog.result["description"] == "linked"
+    assert dialog.result["description_placeholders"] == {"name": "Home"}
+    assert state_of(hass, "sensor.home_status") == "connected"
+
+
+async def test_options_create(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    phone: VirtualPhone,
+    entry: MockConfigEntry,
+    dialog: Dialog,
+) -> None:
+    """The Configure menu creates an instance; its device is there in the end."""
+    gateway.add("Shop", State.CONNECTED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await dialog.open_options(entry)
+    assert dialog.result["menu_options"] == ["create"]
+    await dialog.choose("create")
+    await dialog.give(name="Home")
+    phone.scan(await dialog.code())
+    await dialog.wait_for()
+
+    assert dialog.result["description"] == "linked"
+    assert state_of(hass, "sensor.home_status") == "connected"
+
+
+async def test_options_not_linked(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, dialog: Dialog
+) -> None:
+    """An instance that is not linked in the end is there as well."""
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await dialog.open_options(entry)
+    await dialog.choose("create")
+    await dialog.give(name="Home")
+    await dialog.code()
+    gateway.fail("one", status=403)
+    await dialog.wait_for()
+    await dialog.give(next="finish")
+
+    assert dialog.result["description"] == "not_linked"
+    await hass.async_block_till_done()
+    assert state_of(hass, "sensor.home_status") == "scan_qr"
+
+
+async def test_options_not_loaded(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, dialog: Dialog
+) -> None:
+    """While the account is not set up there is nothing to configure."""
+    await dialog.open_options(entry)
+
+    assert dialog.result["reason"] == "not_loaded"
+
+
+@pytest.mark.parametrize("route", ["one", "create"])
+async def test_options_key_refused(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    dialog: Dialog,
+    route: str,
+) -> None:
+    """A key that is refused meanwhile is asked for anew."""
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    gateway.fail(route, status=401)
+    await dialog.open_options(entry)
+    await dialog.choose("create")
+    await dialog.give(name="Home")
+    await dialog.wait_for()
+
+    assert dialog.errors == {"base": "invalid_auth"}
+    await hass.async_block_till_done()
+    [flow] = hass.config_entries.flow.async_progress()
+    assert flow["context"]["source"] == SOURCE_REAUTH
+    hass.config_entries.flow.async_abort(flow["flow_id"])
+
+
+async def test_restart_while_linking(gateway: Gateway, dialog: Dialog) -> None:
+    """A linking that a restart breaks off neither loses nor doubles the instance."""
+    await dialog.sign_in(gateway)
+    await dialog.give(name="Home")
+    await dialog.code()
+    dialog.close()
+
+    await dialog.sign_in(gateway)
+    assert dialog.result["description_placeholders"] == {"names": "Home"}
+    await dialog.choose("link")
+    await dialog.code()
+    assert len(gateway.sessions) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,10 @@ import pytest
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
 from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import issue_registry as ir
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
     async_fire_time_changed,
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory
 
     from homeassistant.core import HomeAssistant
+
+    from .dialog import Dialog
 
 FAULTS: list[dict[str, Any]] = [
     {"status": 500},
@@ -116,19 +121,7 @@ async def test_key_refused(
     assert state_of(hass, "sensor.home_status") == STATE_UNAVAILABLE
     [flow] = hass.config_entries.flow.async_progress()
     assert flow["context"]["source"] == SOURCE_REAUTH
-
-    gateway.owners["new key"] = "me"
-    result = await hass.config_entries.flow.async_configure(
-        flow["flow_id"], {"api_key": "wrong"}
-    )
-    assert result["errors"] == {"api_key": "invalid_auth"}
-    result = await hass.config_entries.flow.async_configure(
-        flow["flow_id"], {"api_key": " new key "}
-    )
-    assert result["reason"] == "reauth_successful"
-    await hass.async_block_till_done()
-    assert entry.data["api_key"] == "new key"
-    assert state_of(hass, "sensor.home_status") == "connected"
+    hass.config_entries.flow.async_abort(flow["flow_id"])
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
@@ -175,6 +168,72 @@ async def test_rate_limit(
     assert gateway.count("list") == 2
     await later(hass, freezer, 4)
     assert gateway.count("list") == 3
+    assert state_of(hass, "sensor.home_status") == "connected"
+
+
+async def test_pause(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """A pause makes nothing unavailable, unless it takes very long."""
+    gateway.add("Home", State.CONNECTED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    gateway.fail("list", status=429, headers={"Retry-After": "60"})
+    for _ in range(4):
+        await later(hass, freezer, 63)
+        assert state_of(hass, "sensor.home_status") == "connected"
+    for _ in range(2):
+        await later(hass, freezer, 63)
+    assert state_of(hass, "sensor.home_status") == STATE_UNAVAILABLE
+
+    gateway.heal()
+    await later(hass, freezer, 63)
+    assert state_of(hass, "sensor.home_status") == "connected"
+    assert entry.runtime_data.update_interval == timedelta(seconds=30)
+
+
+async def test_pause_for_all_calls(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """A pause that one call is asked for holds for the poll as well."""
+    gateway.add("Home", State.STOPPED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    for route in ("connect", "qr"):
+        gateway.fail(route, status=429, headers={"Retry-After": "60"})
+    with pytest.raises(HomeAssistantError):
+        await hass.services.async_call(
+            "button", "press", {"entity_id": "button.home_connect"}, blocking=True
+        )
+    await later(hass, freezer, 31)
+    assert gateway.count("list") == 1
+
+    await later(hass, freezer, 32)
+    assert gateway.count("list") == 2
+
+
+@pytest.mark.parametrize("provider_key", ["wappfy"])
+async def test_refused_page(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """A page that is refused in the middle of a list removes no device."""
+    assert isinstance(gateway, WappfyGateway)
+    gateway.page_size = 1
+    gateway.add("Home", State.CONNECTED)
+    gateway.add("Shop", State.CONNECTED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    gateway.requests_per_minute = 1
+    await later(hass, freezer, 31)
+
+    assert gateway.count("list") == 3
+    assert names(hass, entry) == {"Home", "Shop"}
     assert state_of(hass, "sensor.home_status") == "connected"
 
 
@@ -310,3 +369,34 @@ async def test_unknown_status(
     assert state_of(hass, "binary_sensor.home_connection") == STATE_UNKNOWN
     assert state_of(hass, "button.home_connect") == STATE_UNKNOWN
     assert one.starts == 0
+
+
+async def test_nothing_stays_behind(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, dialog: Dialog
+) -> None:
+    """Unloading, removing and adding again leave no task, device, entity or issue."""
+    gateway.add("Home", State.FAILED)
+
+    def traces() -> list[object]:
+        return [
+            *dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id),
+            *er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id),
+            *(key for key in ir.async_get(hass).issues if key[0] == DOMAIN),
+            *(one for one in hass.states.async_all() if "home" in one.entity_id),
+        ]
+
+    def tasks() -> list[str]:
+        return [task.get_name() for task in asyncio.all_tasks(hass.loop)]
+
+    before = tasks()
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await dialog.open_options(entry)
+    await dialog.choose("link")
+    await dialog.code()
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    dialog.close()
+    await hass.config_entries.async_remove(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert traces() == []
+    assert not [name for name in tasks() if name not in before and DOMAIN in name]

@@ -105,7 +105,7 @@ class ActionButton(InstanceEntity, ButtonEntity):
 
     @override
     async def async_press(self) -> None:
-        with self.translated_errors():
+        with self.coordinator.translated_errors():
             await self.coordinator.provider.perform(
                 self.entity_description.key, self.instance_id
             )

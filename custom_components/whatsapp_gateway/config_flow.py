@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, override
 
 import voluptuous as vol
-from yarl import URL
 
-from homeassistant.config_entries import ConfigFlow, ConfigFlowResult
+from homeassistant.config_entries import (
+    ConfigEntry,
+    ConfigFlow,
+    ConfigFlowResult,
+)
 from homeassistant.const import CONF_API_KEY, CONF_URL
+from homeassistant.core import callback
 from homeassistant.data_entry_flow import AbortFlow, UnknownFlow
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
@@ -22,18 +25,23 @@ from homeassistant.helpers.selector import (
     TextSelectorConfig,
     TextSelectorType,
 )
-from homeassistant.util.network import is_local
 
-from .const import CONF_GATEWAY, CONF_PROVIDER, DOMAIN, ERROR_KEYS
+from .address import parse_address
+from .const import (
+    CONF_ACCOUNT_ID,
+    CONF_GATEWAY,
+    CONF_INSTANCE_ID,
+    CONF_PROVIDER,
+    DOMAIN,
+    ERROR_KEYS,
+)
+from .options_flow import GatewayOptionsFlow
 from .pairing_flow import PairingFlow
 from .providers import PROVIDERS
 from .providers.models import GatewayError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-LOCAL_SUFFIXES = (".local", ".localhost", ".lan", ".internal", ".home.arpa")
-
 SCHEMA: dict[vol.Marker, Any] = {
     vol.Required(CONF_URL): TextSelector(TextSelectorConfig(type=TextSelectorType.URL)),
     vol.Required(CONF_API_KEY): TextSelector(
@@ -42,6 +50,7 @@ SCHEMA: dict[vol.Marker, Any] = {
 }
 ERROR_FIELDS = {
     "invalid_auth": CONF_API_KEY,
+    "key_bound": CONF_API_KEY,
     "rejected": CONF_API_KEY,
     "rate_limited": "base",
 }
@@ -57,6 +66,13 @@ class WhatsAppGatewayConfigFlow(PairingFlow, ConfigFlow, domain=DOMAIN):
     _data: dict[str, Any]
     _message = ""
     _finished = False
+
+    @staticmethod
+    @callback
+    @override
+    def async_get_options_flow(config_entry: ConfigEntry) -> GatewayOptionsFlow:
+        """Return the Configure menu."""
+        return GatewayOptionsFlow()
 
     @override
     async def async_step_user(
@@ -82,19 +98,26 @@ class WhatsAppGatewayConfigFlow(PairingFlow, ConfigFlow, domain=DOMAIN):
         errors = {}
         if user_input is not None:
             errors = await self._async_check(user_input)
+            if "key_bound" in errors.values():
+                return await self.async_step_instance()
             if not errors:
                 self._abort_if_configured()
                 return await self.async_step_instances()
-        provider = PROVIDERS[self._provider_key]
-        values = user_input or {CONF_URL: provider.default_url}
-        return self._show(
-            "credentials",
-            SCHEMA,
-            values,
-            errors,
-            provider=provider.name,
-            message=self._message,
-        )
+        values = {CONF_URL: PROVIDERS[self._provider_key].default_url}
+        return self._show_account("credentials", SCHEMA, user_input or values, errors)
+
+    async def async_step_instance(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Take the id of the one instance that the key is bound to."""
+        errors = {}
+        if user_input is not None:
+            errors = await self._async_check({**self._data, **user_input})
+            if not errors:
+                self._abort_if_configured()
+                return await self.async_step_instances()
+        schema = {vol.Required(CONF_INSTANCE_ID): TextSelector()}
+        return self._show_account("instance", schema, user_input, errors)
 
     async def async_step_instances(
         self, _user_input: dict[str, Any] | None = None
@@ -105,9 +128,10 @@ class WhatsAppGatewayConfigFlow(PairingFlow, ConfigFlow, domain=DOMAIN):
         waiting = [one.name for one in self.instances if one.awaits_link]
         if not waiting:
             return await self.async_step_finish()
+        create = [] if self.provider.instance_id else ["create"]
         return self.async_show_menu(
             step_id="instances",
-            menu_options=["link", "create", "finish"],
+            menu_options=["link", *create, "finish"],
             description_placeholders={"names": ", ".join(waiting)},
         )
 
@@ -132,39 +156,68 @@ class WhatsAppGatewayConfigFlow(PairingFlow, ConfigFlow, domain=DOMAIN):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Take another key of the same account."""
-        entry = self._get_reauth_entry()
+        schema = {
+            key: selector for key, selector in SCHEMA.items() if key == CONF_API_KEY
+        }
+        return await self._async_change(
+            "reauth_confirm", schema, self._get_reauth_entry(), user_input
+        )
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Take another address or key of the same account."""
+        return await self._async_change(
+            "reconfigure", SCHEMA, self._get_reconfigure_entry(), user_input
+        )
+
+    async def _async_change(
+        self,
+        step_id: str,
+        schema: dict[vol.Marker, Any],
+        entry: ConfigEntry,
+        user_input: dict[str, Any] | None,
+    ) -> ConfigFlowResult:
+        """Change an account that is set up; it keeps its devices."""
         self._provider_key = entry.data[CONF_PROVIDER]
         errors = {}
         if user_input is not None:
-            errors = await self._async_check(
-                {CONF_URL: entry.data[CONF_URL]} | user_input
-            )
+            errors = await self._async_check({**entry.data, **user_input})
+            if not errors and self._is_other_account(entry):
+                errors = {CONF_API_KEY: "wrong_account"}
             if not errors:
-                return self.async_update_reload_and_abort(
-                    entry, data_updates={CONF_API_KEY: self._data[CONF_API_KEY]}
-                )
+                self._abort_if_configured(entry)
+                changes = {key: self._data[key] for key in (CONF_URL, CONF_API_KEY)}
+                return self.async_update_reload_and_abort(entry, data_updates=changes)
+        values = user_input or {CONF_URL: entry.data[CONF_URL]}
+        return self._show_account(step_id, schema, values, errors, name=entry.title)
+
+    def _show_account(
+        self,
+        step_id: str,
+        schema: dict[vol.Marker, Any],
+        values: dict[str, Any] | None,
+        errors: dict[str, str],
+        **placeholders: str,
+    ) -> ConfigFlowResult:
+        """Show a form about the account."""
         return self._show(
-            "reauth_confirm",
-            {key: value for key, value in SCHEMA.items() if key == CONF_API_KEY},
-            None,
+            step_id,
+            schema,
+            values,
             errors,
-            name=entry.title,
+            provider=PROVIDERS[self._provider_key].name,
             message=self._message,
+            **placeholders,
         )
 
-    async def _async_check(self, user_input: dict[str, Any]) -> dict[str, str]:
-        """Ask the gateway for the list; return what is wrong, by field."""
-        url, error = _address(user_input[CONF_URL])
-        key = user_input[CONF_API_KEY].strip()
+    async def _async_check(self, values: Mapping[str, Any]) -> dict[str, str]:
+        """Ask the gateway for the instances; return what is wrong, by field."""
+        url, error = parse_address(values[CONF_URL])
+        key = values[CONF_API_KEY].strip()
+        instance_id = values.get(CONF_INSTANCE_ID, "").strip() or None
         if not error and not (key.isascii() and key.isprintable()):
             error = "invalid_auth"
-        if not error:
-            session = async_get_clientsession(self.hass)
-            self.provider = PROVIDERS[self._provider_key](session, str(url), key)
-            try:
-                self.instances = await self.provider.instances()
-            except GatewayError as err:
-                error, self._message = ERROR_KEYS[type(err)], str(err)
         if error:
             return {ERROR_FIELDS.get(error, CONF_URL): error}
         self._data = {
@@ -173,46 +226,52 @@ class WhatsAppGatewayConfigFlow(PairingFlow, ConfigFlow, domain=DOMAIN):
             CONF_URL: str(url),
             CONF_API_KEY: key,
         }
+        if instance_id:
+            self._data[CONF_INSTANCE_ID] = instance_id
+        session = async_get_clientsession(self.hass)
+        self.provider = PROVIDERS[self._provider_key](
+            session, str(url), key, instance_id
+        )
+        try:
+            self.instances = await self.provider.instances()
+        except GatewayError as err:
+            error, self._message = ERROR_KEYS[type(err)], str(err)
+            return {ERROR_FIELDS.get(error, CONF_URL): error}
+        if instance_id and not self.instances:
+            return {CONF_INSTANCE_ID: "no_such_instance"}
+        if account_ids := {one.account_id for one in self.instances} - {None}:
+            self._data[CONF_ACCOUNT_ID] = account_ids.pop()
         return {}
 
-    def _abort_if_configured(self) -> None:
-        """Abort if an entry has this account already, maybe by another key."""
-        same = {key: self._data[key] for key in (CONF_PROVIDER, CONF_URL)}
-        self._async_abort_entries_match(same | {CONF_API_KEY: self._data[CONF_API_KEY]})
-        registry = dr.async_get(self.hass)
+    def _abort_if_configured(self, own: ConfigEntry | None = None) -> None:
+        """Abort if another entry has this account already, maybe by another key."""
         for entry in self._async_current_entries():
-            if not same.items() <= entry.data.items():
-                continue
-            known = {
-                identifier
-                for device in dr.async_entries_for_config_entry(
-                    registry, entry.entry_id
+            if (
+                entry is not own
+                and entry.data[CONF_PROVIDER] == self._data[CONF_PROVIDER]
+                and entry.data[CONF_URL] == self._data[CONF_URL]
+                and (
+                    entry.data[CONF_API_KEY] == self._data[CONF_API_KEY]
+                    or self._known_instances(entry) & self._found_instances(entry)
                 )
-                for identifier in device.identifiers
-            }
-            if any(
-                (DOMAIN, f"{entry.data[CONF_GATEWAY]}_{one.id}") in known
-                for one in self.instances
             ):
                 raise AbortFlow("already_configured")
 
+    def _is_other_account(self, entry: ConfigEntry) -> bool:
+        """Tell whether the key opens another account than the entry's."""
+        before, now = (data.get(CONF_ACCOUNT_ID) for data in (entry.data, self._data))
+        if before and now:
+            return bool(before != now)
+        known = self._known_instances(entry)
+        return bool(known) and not known & self._found_instances(entry)
 
-def _address(text: str) -> tuple[URL, str]:
-    """Return an address as it is stored, and the key of what is wrong with it."""
-    try:
-        url = URL(text.strip()).with_query(None).with_fragment(None)
-    except ValueError:
-        return URL(), "invalid_url"
-    if url.scheme not in {"http", "https"} or not url.host or url.user or url.password:
-        return url, "invalid_url"
-    if url.scheme == "http" and not _is_local_host(url.host):
-        return url, "insecure_url"
-    return URL(str(url).rstrip("/")), ""
+    def _known_instances(self, entry: ConfigEntry) -> set[tuple[str, str]]:
+        """Return what the devices of an entry are identified by."""
+        registry = dr.async_get(self.hass)
+        devices = dr.async_entries_for_config_entry(registry, entry.entry_id)
+        return set().union(*(device.identifiers for device in devices))
 
-
-def _is_local_host(host: str) -> bool:
-    """Tell whether a host is surely not on the internet."""
-    try:
-        return is_local(ip_address(host))
-    except ValueError:
-        return "." not in host or host.endswith(LOCAL_SUFFIXES)
+    def _found_instances(self, entry: ConfigEntry) -> set[tuple[str, str]]:
+        """Return what the found instances would be identified by in an entry."""
+        gateway = entry.data[CONF_GATEWAY]
+        return {(DOMAIN, f"{gateway}_{one.id}") for one in self.instances}

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections import Counter
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 import logging
 from math import ceil
 from time import monotonic
-from typing import TYPE_CHECKING, override
+from typing import TYPE_CHECKING, Any, override
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_API_KEY, CONF_URL
 from homeassistant.core import callback
-from homeassistant.exceptions import ConfigEntryAuthFailed
+from homeassistant.exceptions import ConfigEntryAuthFailed, HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.debounce import Debouncer
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 
 from .const import (
+    CONF_ACCOUNT_ID,
     CONF_GATEWAY,
+    CONF_INSTANCE_ID,
     CONF_PROVIDER,
     DOMAIN,
     ERROR_KEYS,
     FAST_POLL_INTERVAL,
     POLL_INTERVAL,
 )
+from .issues import async_update_issues
 from .providers import PROVIDERS
 from .providers.models import (
     GatewayError,
@@ -38,11 +42,15 @@ from .providers.models import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from homeassistant.core import HomeAssistant
 
-# both in seconds
+# all in seconds
 FAST_POLL_DURATION = 180.0
 REFRESH_COOLDOWN = 1.0
+PAUSE_TOLERANCE = 300.0
+"""How long a pause that the gateway asks for makes nothing unavailable."""
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -71,7 +79,11 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
             async_get_clientsession(hass),
             entry.data[CONF_URL],
             entry.data[CONF_API_KEY],
+            entry.data.get(CONF_INSTANCE_ID),
         )
+        self.being_linked: Counter[str] = Counter()
+        self.troubled_since: dict[str, tuple[InstanceStatus, float]] = {}
+        self.polled_at = 0.0
         self._changed_at = monotonic()
         self._phone_numbers: dict[str, str | None] = {}
         self._one_at_a_time = asyncio.Lock()
@@ -80,6 +92,32 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         """Return what tells an instance from those of all other gateways."""
         return f"{self.config_entry.data[CONF_GATEWAY]}_{instance_id}"
 
+    def instance_id(self, identifiers: set[tuple[str, str]]) -> str | None:
+        """Return the id of the instance that a device is."""
+        return next(
+            (one for one in self.data if (DOMAIN, self.unique_id(one)) in identifiers),
+            None,
+        )
+
+    @contextmanager
+    def linking(self, instance_id: str) -> Iterator[None]:
+        """Note that somebody is about to link an instance."""
+        self.being_linked[instance_id] += 1
+        try:
+            yield
+        finally:
+            self.being_linked[instance_id] -= 1
+
+    @contextmanager
+    def translated_errors(self) -> Iterator[None]:
+        """Tell a person what went wrong; ask for a new key where that helps."""
+        try:
+            yield
+        except GatewayError as err:
+            if isinstance(err, Unauthorized):
+                self.config_entry.async_start_reauth(self.hass)
+            raise HomeAssistantError(**_translated(err)) from err
+
     @override
     async def _async_update_data(self) -> dict[str, Instance]:
         try:
@@ -87,26 +125,37 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
             async with self._one_at_a_time:
                 return await self._async_poll()
         except Unauthorized as err:
-            raise ConfigEntryAuthFailed(
-                translation_domain=DOMAIN, translation_key="invalid_auth"
-            ) from err
+            raise ConfigEntryAuthFailed(**_translated(err)) from err
+        except RateLimited as err:
+            # the next poll is planned to the full second, which may be too early
+            self.update_interval = timedelta(seconds=ceil(err.retry_after) + 1)
+            if self.data and monotonic() - self.polled_at < PAUSE_TOLERANCE:
+                return self.data
+            raise UpdateFailed(**_translated(err)) from err
         except GatewayError as err:
-            if isinstance(err, RateLimited):
-                # the next poll is planned to the full second, which may be too early
-                self.update_interval = timedelta(seconds=ceil(err.retry_after) + 1)
-            raise UpdateFailed(
-                translation_domain=DOMAIN,
-                translation_key=ERROR_KEYS[type(err)],
-                translation_placeholders={"message": str(err)},
-            ) from err
+            self.update_interval = POLL_INTERVAL
+            raise UpdateFailed(**_translated(err)) from err
 
     async def _async_poll(self) -> dict[str, Instance]:
         instances = {one.id: one for one in await self.provider.instances()}
         if not self.provider.list_has_phone_number:
             await self._async_add_phone_numbers(instances)
+        self.polled_at = monotonic()
         self._adapt_interval(instances)
         self._update_devices(instances)
+        self._remember_account(instances)
+        async_update_issues(self, instances)
         return instances
+
+    @callback
+    def _remember_account(self, instances: dict[str, Instance]) -> None:
+        """Keep the account's own identifier: a new key has to open the same one."""
+        data = self.config_entry.data
+        account_id = next((one.account_id for one in instances.values()), None)
+        if account_id and account_id != data.get(CONF_ACCOUNT_ID):
+            self.hass.config_entries.async_update_entry(
+                self.config_entry, data={**data, CONF_ACCOUNT_ID: account_id}
+            )
 
     async def _async_add_phone_numbers(self, instances: dict[str, Instance]) -> None:
         """Ask once for each number that somebody wants to see."""
@@ -158,3 +207,12 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
                 registry.async_update_device(device.id, name=named[identifier])
             else:
                 registry.async_remove_device(device.id)
+
+
+def _translated(err: GatewayError) -> dict[str, Any]:
+    """Return what Home Assistant's errors say about ours."""
+    return {
+        "translation_domain": DOMAIN,
+        "translation_key": ERROR_KEYS[type(err)],
+        "translation_placeholders": {"message": str(err)},
+    }

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, override
 
 from homeassistant.core import callback
-from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
-from .const import DOMAIN, ERROR_KEYS
+from .const import DOMAIN
 from .coordinator import GatewayCoordinator
-from .providers.models import GatewayError, Unauthorized
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from homeassistant.helpers.entity import Entity, EntityDescription
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -77,20 +74,6 @@ class InstanceEntity(CoordinatorEntity[GatewayCoordinator]):
         if self._written != self._now:
             self._written = self._now
             super()._handle_coordinator_update()
-
-    @contextmanager
-    def translated_errors(self) -> Iterator[None]:
-        """Tell a person what went wrong; ask for a new key where that helps."""
-        try:
-            yield
-        except GatewayError as err:
-            if isinstance(err, Unauthorized):
-                self.coordinator.config_entry.async_start_reauth(self.hass)
-            raise HomeAssistantError(
-                translation_domain=DOMAIN,
-                translation_key=ERROR_KEYS[type(err)],
-                translation_placeholders={"message": str(err)},
-            ) from err
 
 
 @callback

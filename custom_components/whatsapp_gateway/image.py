@@ -87,7 +87,7 @@ class QrImage(InstanceEntity, ImageEntity):
             return self._png
 
     async def _async_fetch(self) -> None:
-        with self.translated_errors():
+        with self.coordinator.translated_errors():
             code = await self.coordinator.provider.qr(self.instance_id)
             if code is None:
                 return

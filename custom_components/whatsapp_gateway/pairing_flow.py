@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from base64 import b64encode
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import voluptuous as vol
@@ -21,12 +22,13 @@ from homeassistant.helpers.selector import (
 
 from .const import DOMAIN, ERROR_KEYS
 from .pairing import ONGOING, Pairing, Phase, pair
-from .providers.models import GatewayError
+from .providers.models import GatewayError, Unauthorized
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncGenerator
 
+    from .coordinator import GatewayCoordinator
     from .providers.base import Provider
     from .providers.models import Instance
 
@@ -43,10 +45,12 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
     change; Home Assistant then runs the step again, which starts the next task.
     """
 
+    coordinator: GatewayCoordinator | None = None
+    """Of the account, once it is set up."""
     provider: Provider
     instances: list[Instance]
     _instance: Instance
-    _pairing: Pairing
+    _pairing = Pairing(phase=Phase.WAITING)
     _pairings: AsyncGenerator[Pairing]
     _next: asyncio.Task[Pairing] | None = None
 
@@ -55,6 +59,11 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """End the flow, whether an instance has been linked or not."""
+
+    @property
+    def linked(self) -> bool:
+        """Whether the pairing has come to its good end."""
+        return self._pairing.phase is Phase.LINKED
 
     async def async_step_link(
         self, user_input: dict[str, Any] | None = None
@@ -87,7 +96,7 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
                     instance_type=user_input.get(CONF_TYPE),
                 )
             except GatewayError as err:
-                errors, message = {"base": ERROR_KEYS[type(err)]}, str(err)
+                errors, message = {"base": self._error_key(err)}, str(err)
             else:
                 self.instances = [*self.instances, self._instance]
                 if self._instance.linkable:
@@ -112,15 +121,16 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
         """Show the code, the next code, and so on. Runs at every look of a browser."""
         if self._next is None:
             self._pairing = Pairing(phase=Phase.WAITING)
-            self._pairings = pair(self.provider, self._instance.id)
+            self._pairings = self._follow()
             self._wait_for_next()
         elif self._next.done():
             self._pairing = self._next.result()
             if self._pairing.phase not in ONGOING:
                 self._next = None
-                linked = self._pairing.phase is Phase.LINKED
+                if self._pairing.phase is Phase.UNAUTHORIZED:
+                    self._ask_for_key()
                 return self.async_show_progress_done(
-                    next_step_id="finish" if linked else "pairing_ended"
+                    next_step_id="finish" if self.linked else "pairing_ended"
                 )
             self._wait_for_next()
         return self.async_show_progress(
@@ -153,6 +163,27 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
         if user_input[CONF_NEXT] == TRY_AGAIN:
             return await self.async_step_pair()
         return await self.async_step_finish()
+
+    async def _follow(self) -> AsyncGenerator[Pairing]:
+        """Follow the pairing, of which the account knows so long."""
+        linking = (
+            self.coordinator.linking(self._instance.id)
+            if self.coordinator
+            else nullcontext()
+        )
+        with linking:
+            async for pairing in pair(self.provider, self._instance.id):
+                yield pairing
+
+    def _error_key(self, err: GatewayError) -> str:
+        """Return what an error is called; ask for a new key where that helps."""
+        if isinstance(err, Unauthorized):
+            self._ask_for_key()
+        return ERROR_KEYS[type(err)]
+
+    def _ask_for_key(self) -> None:
+        if self.coordinator:
+            self.coordinator.config_entry.async_start_reauth(self.hass)
 
     def _wait_for_next(self) -> None:
         # in the background: neither shutdown nor tests may wait for a person

@@ -40,6 +40,7 @@ class WappfyGateway(Gateway):
         self.page_size = page_size
         self.tells_pages = True
         self.plan_limit = 1000
+        self.requests_per_minute = REQUESTS_PER_MINUTE
         self._windows: dict[str, tuple[float, int]] = defaultdict(lambda: (0.0, 0))
 
     @override
@@ -79,9 +80,10 @@ class WappfyGateway(Gateway):
         if now >= start + window:
             start, used = now, 0
         self._windows[key] = (start, used + 1)
-        return used < REQUESTS_PER_MINUTE, {
-            "X-RateLimit-Limit": str(REQUESTS_PER_MINUTE),
-            "X-RateLimit-Remaining": str(max(0, REQUESTS_PER_MINUTE - used - 1)),
+        limit = self.requests_per_minute
+        return used < limit, {
+            "X-RateLimit-Limit": str(limit),
+            "X-RateLimit-Remaining": str(max(0, limit - used - 1)),
             "X-RateLimit-Reset": str(int(start + window) + 1),
         }
 

@@ -38,6 +38,8 @@ class WhatIsUpGateway(Gateway):
     def __init__(self, *, scale: float = 1.0) -> None:
         """Have no customers yet."""
         super().__init__(scale=scale)
+        self.bound: dict[str, str] = {}
+        """Keys that open one instance only, and its id."""
         self._customers = uuid4()
         self._buckets: dict[str, tuple[float, float]] = {}
 
@@ -90,13 +92,29 @@ class WhatIsUpGateway(Gateway):
             "updated_at": iso(session.updated, milliseconds=True),
         }
 
+    @override
+    def session_of(self, request: web.Request) -> Session | None:
+        session = super().session_of(request)
+        bound = self.bound.get(self.key_of(request) or "")
+        return session if session and bound in {None, session.id} else None
+
+    def _bound(self, request: web.Request) -> web.Response | None:
+        if self.key_of(request) not in self.bound:
+            return None
+        message = "This key is bound to a single instance"
+        return self.error(403, "channel_scoped_key", message)
+
     async def list(self, request: web.Request) -> web.Response:
         """List all instances, newest first."""
+        if (refused := self._bound(request)) is not None:
+            return refused
         objects = [self._object(session) for session in self.mine(request)]
         return web.json_response({"data": objects})
 
     async def create(self, request: web.Request) -> web.Response:
         """Create an instance; its session is not yet allocated."""
+        if (refused := self._bound(request)) is not None:
+            return refused
         body = await request.json()
         if not isinstance(body.get("name"), str) or not body["name"]:
             return self.error(422, "validation_error", "name is required")

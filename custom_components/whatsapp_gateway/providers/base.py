@@ -21,6 +21,7 @@ from .models import (
     GatewayError,
     Instance,
     InstanceStatus,
+    KeyBound,
     NotFound,
     QrCode,
     RateLimited,
@@ -63,18 +64,39 @@ class Provider(ABC):
     types_without_qr: ClassVar[frozenset[str]] = frozenset()
     list_has_phone_number: ClassVar[bool] = True
     reports_last_seen: ClassVar[bool] = False
+    takes_metadata: ClassVar[bool] = False
 
-    def __init__(self, session: ClientSession, url: str, api_key: str) -> None:
-        """Use a session that somebody else owns."""
+    def __init__(
+        self,
+        session: ClientSession,
+        url: str,
+        api_key: str,
+        instance_id: str | None = None,
+    ) -> None:
+        """Use a session that somebody else owns.
+
+        With `instance_id` the account is that one instance, as it is for a key that
+        is bound to it.
+        """
         self._session = session
         self._url = url.rstrip("/")
         self._api_key = api_key
+        self.instance_id = instance_id
         self._resume_at = 0.0
         self._unknown_statuses: set[str] = set()
 
-    @abstractmethod
     async def instances(self) -> list[Instance]:
         """Return every instance of the account, each id once, or raise."""
+        if self.instance_id is None:
+            return parsing.unique(await self._list())
+        try:
+            return [await self.instance(self.instance_id)]
+        except NotFound:
+            return []
+
+    @abstractmethod
+    async def _list(self) -> list[Instance]:
+        """Return all that the list call gives, or raise."""
 
     @abstractmethod
     async def create(
@@ -187,7 +209,8 @@ class Provider(ABC):
         if status < 400:  # noqa: PLR2004
             # a redirect: the key must not travel
             return BadResponse(f"HTTP {status}")
-        return Rejected(message or f"HTTP {status}", code=code)
+        error = KeyBound if code == "channel_scoped_key" else Rejected
+        return error(message or f"HTTP {status}", code=code)
 
     def _explanation(self, body: bytes) -> tuple[str | None, str]:
         """Return the error code and the message of a refusal, without the key."""

@@ -94,6 +94,10 @@ class Rejected(GatewayError):
     """The gateway refuses this very request: tell the person its message."""
 
 
+class KeyBound(GatewayError):
+    """The API key opens one instance only: ask for its id."""
+
+
 class NotFound(GatewayError):
     """The instance does not exist in this account: forget it."""
 

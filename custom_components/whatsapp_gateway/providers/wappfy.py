@@ -29,11 +29,11 @@ class Wappfy(Provider):
     list_has_phone_number = False
 
     @override
-    async def instances(self) -> list[Instance]:
+    async def _list(self) -> list[Instance]:
         """List all instances, also where the gateway hands them out in pages."""
         page = await self._get(PATH)
         if isinstance(page, list):
-            return parsing.unique(self._instances(page))
+            return self._instances(page)
         page = parsing.mapping(page)
         found = self._instances(page.get("items"))
         total, limit = _count(page, "total"), _count(page, "limit") or len(found)
@@ -43,10 +43,10 @@ class Wappfy(Provider):
         for number in range(2, pages + 1):
             page = await self._get(f"{PATH}?page={number}&limit={limit}")
             found += self._instances(parsing.mapping(page).get("items"))
-        if len(instances := parsing.unique(found)) < total:
+        if len(parsing.unique(found)) < total:
             # one was deleted while the pages were read, and the others moved up
             raise BadResponse("The list is incomplete")
-        return instances
+        return found
 
     @override
     async def create(

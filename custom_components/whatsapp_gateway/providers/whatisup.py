@@ -37,10 +37,11 @@ class WhatIsUp(Provider):
     }
     actions = frozenset({Action.CONNECT})
     reports_last_seen = True
+    takes_metadata = True
 
     @override
-    async def instances(self) -> list[Instance]:
-        return parsing.unique(self._instances(await self._get(PATH)))
+    async def _list(self) -> list[Instance]:
+        return self._instances(await self._get(PATH))
 
     @override
     async def create(

@@ -1,0 +1,225 @@
+"""The actions of automations and scripts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from homeassistant.config_entries import SOURCE_REAUTH
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import device_registry as dr
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.whatsapp_gateway.const import DOMAIN
+
+from .common import ENGLISH, state_of
+from .gateways.machine import State
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+
+    from .gateways import Gateway
+
+
+@pytest.fixture(autouse=True)
+async def _account(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
+) -> None:
+    gateway.add("Home", State.CONNECTED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+
+
+async def create(hass: HomeAssistant, entry: MockConfigEntry, **data: Any) -> Any:
+    """Create an instance, and return what the action returns."""
+    return await hass.services.async_call(
+        DOMAIN,
+        "create_instance",
+        {"config_entry_id": entry.entry_id, "name": "Shop"} | data,
+        blocking=True,
+        return_response=True,
+    )
+
+
+async def delete(hass: HomeAssistant, device_id: str) -> None:
+    """Delete an instance."""
+    await hass.services.async_call(
+        DOMAIN, "delete_instance", {"device_id": device_id}, blocking=True
+    )
+
+
+def device_of(hass: HomeAssistant, entry: MockConfigEntry, name: str) -> str:
+    """Return the id of the device of this name."""
+    registry = dr.async_get(hass)
+    devices = dr.async_entries_for_config_entry(registry, entry.entry_id)
+    return next(device.id for device in devices if device.name == name)
+
+
+def key_of(error: pytest.ExceptionInfo[HomeAssistantError]) -> str:
+    """Return the key of an error whose text exists."""
+    key = error.value.translation_key
+    assert key is not None
+    assert key in ENGLISH["exceptions"]
+    return key
+
+
+async def test_create(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
+) -> None:
+    """A new instance is returned with its device."""
+    response = await create(hass, entry, name=" Shop ")
+
+    one = next(one for one in gateway.sessions.values() if one.name == "Shop")
+    assert response == {
+        "id": one.id,
+        "name": "Shop",
+        "status": "created",
+        "device_id": device_of(hass, entry, "Shop"),
+    }
+    assert state_of(hass, "sensor.shop_status") == "created"
+
+
+@pytest.mark.parametrize(
+    ("provider_key", "data", "attribute", "expected"),
+    [
+        ("wappfy", {"type": "cloud_api"}, "type", "cloud_api"),
+        ("whatisup", {"metadata": {"team": "a"}}, "metadata", {"team": "a"}),
+    ],
+)
+async def test_create_with_more(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    data: dict[str, Any],
+    attribute: str,
+    expected: Any,
+) -> None:
+    """What a provider takes is passed on."""
+    response = await create(hass, entry, **data)
+
+    assert getattr(gateway.sessions[response["id"]], attribute) == expected
+
+
+@pytest.mark.parametrize(
+    ("provider_key", "data", "key"),
+    [
+        ("wappfy", {"type": "unheard"}, "unknown_type"),
+        ("whatisup", {"type": "waha"}, "unknown_type"),
+        ("wappfy", {"metadata": {"team": "a"}}, "no_metadata"),
+        ("wappfy", {"config_entry_id": "nobody"}, "no_account"),
+    ],
+)
+async def test_create_wrongly(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    data: dict[str, Any],
+    key: str,
+) -> None:
+    """What can't be is said before anything is asked of the gateway."""
+    with pytest.raises(ServiceValidationError) as raised:
+        await create(hass, entry, **data)
+
+    assert key_of(raised) == key
+    assert gateway.count("create") == 0
+
+
+async def test_create_refused(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
+) -> None:
+    """The gateway's own message is shown."""
+    body = b'{"error": {"code": "plan_limit_reached", "message": "Upgrade your plan"}}'
+    gateway.fail("create", status=409, body=body, times=1)
+    with pytest.raises(HomeAssistantError) as raised:
+        await create(hass, entry)
+
+    assert key_of(raised) == "rejected"
+    assert raised.value.translation_placeholders == {"message": "Upgrade your plan"}
+    assert (await create(hass, entry))["name"] == "Shop"
+
+
+async def test_create_without_an_answer(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
+) -> None:
+    """An instance whose creation was not answered is found, not made twice."""
+    gateway.fail("create", truncate=True)
+    response = await create(hass, entry)
+
+    assert response["id"] in gateway.sessions
+    assert len(gateway.sessions) == 2
+
+
+@pytest.mark.parametrize("action", ["create", "delete"])
+async def test_key_refused(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, action: str
+) -> None:
+    """A refused key is an error, and asked for anew."""
+    gateway.fail(action, status=401)
+    with pytest.raises(HomeAssistantError) as raised:
+        await (
+            create(hass, entry)
+            if action == "create"
+            else delete(hass, device_of(hass, entry, "Home"))
+        )
+
+    assert key_of(raised) == "invalid_auth"
+    await hass.async_block_till_done()
+    [flow] = hass.config_entries.flow.async_progress()
+    assert flow["context"]["source"] == SOURCE_REAUTH
+
+
+@pytest.mark.parametrize("fault", [None, {"status": 404}])
+async def test_delete(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    fault: dict[str, Any] | None,
+) -> None:
+    """An instance is deleted with its device, also if the gateway has it no more."""
+    device_id = device_of(hass, entry, "Home")
+    if fault:
+        gateway.fail("delete", **fault)
+        gateway.sessions.clear()
+    await delete(hass, device_id)
+    await hass.async_block_till_done()
+
+    assert gateway.sessions == {}
+    assert gateway.count("delete") == 1
+    assert hass.states.get("sensor.home_status") is None
+
+
+async def test_delete_fails(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
+) -> None:
+    """A deletion that fails says so; the device stays."""
+    gateway.fail("delete", status=500)
+    with pytest.raises(HomeAssistantError) as raised:
+        await delete(hass, device_of(hass, entry, "Home"))
+
+    assert key_of(raised) == "cannot_connect"
+    assert state_of(hass, "sensor.home_status") == "connected"
+
+
+async def test_delete_wrongly(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
+) -> None:
+    """Only an instance of an account that is set up can be deleted."""
+    other = MockConfigEntry(domain="other")
+    other.add_to_hass(hass)
+    stranger = dr.async_get(hass).async_get_or_create(
+        config_entry_id=other.entry_id, identifiers={("other", "one")}
+    )
+    odd = dr.async_get(hass).async_get_or_create(
+        config_entry_id=entry.entry_id, identifiers={(DOMAIN, "odd")}
+    )
+    for device_id in ("nobody", stranger.id, odd.id):
+        with pytest.raises(ServiceValidationError) as raised:
+            await delete(hass, device_id)
+        assert key_of(raised) == "no_instance"
+
+    home = device_of(hass, entry, "Home")
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    with pytest.raises(ServiceValidationError) as raised:
+        await delete(hass, home)
+    assert key_of(raised) == "not_loaded"
+    assert gateway.count("delete") == 0

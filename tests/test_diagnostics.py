@@ -1,0 +1,94 @@
+"""Diagnostics tell what helps, and no secret."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from homeassistant.helpers import device_registry as dr
+from homeassistant.setup import async_setup_component
+from pytest_homeassistant_custom_component.components.diagnostics import (
+    get_diagnostics_for_config_entry,
+    get_diagnostics_for_device,
+)
+
+from .gateways.machine import State
+from .test_entities import enable
+
+if TYPE_CHECKING:
+    from freezegun.api import FrozenDateTimeFactory
+
+    from homeassistant.core import HomeAssistant
+    from pytest_homeassistant_custom_component.common import MockConfigEntry
+    from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+    from .gateways import Gateway
+
+NAME, NUMBER = "Marker name", "4915199999999"
+
+
+@pytest.fixture(autouse=True)
+async def _diagnostics(hass: HomeAssistant) -> None:
+    assert await async_setup_component(hass, "diagnostics", {})
+
+
+async def test_account(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    hass_client: ClientSessionGenerator,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """What an account is made of, with the last error by its class."""
+    gateway.add("Home", State.CONNECTED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    gateway.fail("list", html=True)
+    await entry.runtime_data.async_refresh()
+
+    told = await get_diagnostics_for_config_entry(hass, hass_client, entry)
+
+    [instance] = told.pop("instances")
+    assert told == {
+        "provider": entry.title,
+        "default_url": False,
+        "key_bound_to_instance": False,
+        "last_poll_succeeded": False,
+        "seconds_since_poll": 0,
+        "poll_interval": "0:00:30",
+        "last_error": "BadResponse",
+        "instance_count": 1,
+        "being_linked": 0,
+    }
+    assert instance["status"] == instance["raw_status"] == "connected"
+
+
+async def test_no_secret(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    hass_client: ClientSessionGenerator,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """Markers in all that is secret or personal are found in no diagnostics."""
+    one = gateway.add(NAME, State.CONNECTED, phone_number=NUMBER, scale=0.001)
+    await enable(hass, entry, freezer)
+    assert NUMBER in str([state.as_dict() for state in hass.states.async_all()])
+    waiting = gateway.add("Shop", State.WAITING, scale=0.001)
+    await entry.runtime_data.async_refresh()
+    assert waiting.code
+    gateway.fail("list", status=403, body=gateway.key.encode())
+    await entry.runtime_data.async_refresh()
+
+    registry = dr.async_get(hass)
+    told = [await get_diagnostics_for_config_entry(hass, hass_client, entry)]
+    told += [
+        await get_diagnostics_for_device(hass, hass_client, entry, device)
+        for device in dr.async_entries_for_config_entry(registry, entry.entry_id)
+    ]
+
+    assert len(told) == 3
+    assert told[1]["instance"]["status"] == "connected"
+    for secret in (gateway.key, gateway.url, waiting.code.text, NAME, NUMBER, one.id):
+        assert secret not in json.dumps(told)
