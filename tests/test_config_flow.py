@@ -608,8 +608,6 @@ async def test_options_link(
     await dialog.wait_for()
 
     assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
-    assert dialog.result["description"] == "linked"
-    assert dialog.result["description_placeholders"] == {"name": "Home"}
     assert state_of(hass, "sensor.home_status") == "connected"
 
 
@@ -630,7 +628,7 @@ async def test_options_create(
     phone.scan(await dialog.code())
     await dialog.wait_for()
 
-    assert dialog.result["description"] == "linked"
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
     assert state_of(hass, "sensor.home_status") == "connected"
 
 
@@ -647,9 +645,23 @@ async def test_options_not_linked(
     await dialog.wait_for()
     await dialog.give(next="finish")
 
-    assert dialog.result["description"] == "not_linked"
+    assert dialog.result["reason"] == "not_linked"
     await hass.async_block_till_done()
     assert state_of(hass, "sensor.home_status") == "scan_qr"
+
+
+@pytest.mark.parametrize("provider_key", ["wappfy"])
+async def test_options_create_cloud_api(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, dialog: Dialog
+) -> None:
+    """A Cloud API instance is done when it is created."""
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await dialog.open_options(entry)
+    await dialog.choose("create")
+    await dialog.give(name="Home", type="cloud_api")
+
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+    assert state_of(hass, "sensor.home_status") == "created"
 
 
 async def test_options_not_loaded(

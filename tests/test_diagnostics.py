@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import homeassistant.components.hassio  # noqa: F401  not importable in frozen time
 from homeassistant.helpers import device_registry as dr
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.components.diagnostics import (

@@ -180,6 +180,10 @@ async def test_link_again(
     assert titles(hass) == []
     assert state_of(hass, "sensor.home_status") == "connected"
 
+    one.state = State.WAITING
+    await entry.runtime_data.async_refresh()
+    assert titles(hass) == ["not_linked"]
+
 
 @pytest.mark.usefixtures("at_once")
 async def test_not_linked_again(

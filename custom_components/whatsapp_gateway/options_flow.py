@@ -41,8 +41,8 @@ class GatewayOptionsFlow(PairingFlow, OptionsFlow):
     ) -> ConfigFlowResult:
         """Let the new device be there when the dialog closes."""
         await self.config_entry.runtime_data.async_refresh()
-        return self.async_create_entry(
-            data=dict(self.config_entry.options),
-            description="linked" if self.linked else "not_linked",
-            description_placeholders={"name": self._instance.name},
+        if self.linked or not self._instance.linkable:
+            return self.async_create_entry(data=dict(self.config_entry.options))
+        return self.async_abort(
+            reason="not_linked", description_placeholders={"name": self._instance.name}
         )

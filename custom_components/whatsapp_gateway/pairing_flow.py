@@ -127,6 +127,7 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
             self._pairing = self._next.result()
             if self._pairing.phase not in ONGOING:
                 self._next = None
+                await self._pairings.aclose()
                 if self._pairing.phase is Phase.UNAUTHORIZED:
                     self._ask_for_key()
                 return self.async_show_progress_done(

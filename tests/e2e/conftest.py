@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
-SCALE = 2.0
-"""How much faster than the clock WhatsApp's time runs."""
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -54,7 +52,13 @@ def _fast_time() -> None:
 
 
 @pytest.fixture
-async def gateways(tmp_path: Path) -> AsyncGenerator[GatewayProcess]:
+def scale() -> float:
+    """Return how much faster than the clock WhatsApp's time runs."""
+    return 2.0
+
+
+@pytest.fixture
+async def gateways(tmp_path: Path, scale: float) -> AsyncGenerator[GatewayProcess]:
     """Run both gateways and the phone's page."""
     ports = {name: free_port() for name in ("page", "wappfy", "whatisup")}
     arguments = [f"--{name}-port={port}" for name, port in ports.items()]
@@ -67,7 +71,7 @@ async def gateways(tmp_path: Path) -> AsyncGenerator[GatewayProcess]:
         async with started(
             "tests.gateways",
             *arguments,
-            f"--scale={SCALE}",
+            f"--scale={scale}",
             log=tmp_path / "gateways.log",
             ready=answers,
         ):

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from playwright.async_api import Page
 
 KEYS = {"wappfy": "wappfy_sk_demo", "whatisup": "zpk_live_demo"}
+CREATE = {
+    "wappfy": ("/api/instances", ("X-Api-Key", "{}")),
+    "whatisup": ("/v1/instances", ("Authorization", "Bearer {}")),
+}
 NAMES = {"wappfy": "Wappfy", "whatisup": "WhatIsUp"}
 
 
@@ -29,6 +33,16 @@ class GatewayProcess:
     def url(self, provider: str) -> str:
         """Return the address of a gateway."""
         return f"http://127.0.0.1:{self.ports[provider]}"
+
+    async def create(self, provider: str, name: str) -> None:
+        """Create an instance behind Home Assistant's back, by the gateway's API."""
+        path, header = CREATE[provider]
+        async with self.phone.post(
+            f"{self.url(provider)}{path}",
+            json={"name": name, "type": "waha"},
+            headers={header[0]: header[1].format(KEYS[provider])},
+        ) as response:
+            assert response.ok, await response.text()
 
     async def scan(self, text: str) -> str:
         """Scan what a camera has read; return the id of the instance."""
@@ -53,6 +67,10 @@ class Home:
         self.page = page
         self.api = api
         self.url = url
+
+    async def click(self, text: str) -> None:
+        """Click on a text."""
+        await self.page.get_by_text(text, exact=True).first.click()
 
     async def submit(self) -> None:
         """Press the dialog's button."""
@@ -99,6 +117,17 @@ class Home:
         while (state := await self.state(entity_id)) != expected:
             assert time.monotonic() < deadline, state
             await asyncio.sleep(0.2)
+
+    async def press(self, entity_id: str) -> None:
+        """Press a button, as an automation does."""
+        body = {"entity_id": entity_id}
+        async with self.api.post("/api/services/button/press", json=body) as response:
+            assert response.ok
+
+    async def open_integration(self) -> None:
+        """Open the page of the integration with its accounts."""
+        path = "/config/integrations/integration/whatsapp_gateway"
+        await self.page.goto(f"{self.url}{path}")
 
     async def open_device(self, entity_id: str) -> None:
         """Open the device page of an entity."""

@@ -1,0 +1,74 @@
+"""What comes after the first link: the Configure menu, a repair, a changed account."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from playwright.async_api import expect
+import pytest
+
+from .home import KEYS
+
+if TYPE_CHECKING:
+    from .home import GatewayProcess, Home
+
+MENU_OF_ACCOUNT = 1
+"""After the page's own menu."""
+
+
+@pytest.mark.parametrize("provider", ["wappfy", "whatisup"])
+@pytest.mark.parametrize("scale", [1.0])
+async def test_later(home: Home, gateways: GatewayProcess, provider: str) -> None:
+    """Link from the Configure menu, repair an unlinked number, change the account."""
+    await gateways.create(provider, "Kitchen")
+    await home.sign_in(provider, gateways.url(provider))
+    await home.click("Finish without linking")
+    await home.page.get_by_role("button", name="finish").click()
+    await home.wait_for_state("sensor.kitchen_status", "created")
+
+    await home.open_integration()
+    await home.page.get_by_role("button", name="Configure").first.click()
+    await home.click("Link an instance")
+    instance_id = await gateways.scan(await home.read_code(shot="configure"))
+    await expect(home.page.get_by_text("Success", exact=True)).to_be_visible(timeout=6000)
+    await home.shot("configured")
+    await home.wait_for_state("sensor.kitchen_status", "connected")
+
+    await gateways.unlink(instance_id)
+    await home.wait_for_state("sensor.kitchen_status", "disconnected")
+    await home.press("button.kitchen_connect")
+    await home.wait_for_state("sensor.kitchen_status", "scan_qr")
+    await home.page.goto(f"{home.url}/config/repairs")
+    issue = home.page.get_by_text("Kitchen needs to be linked again")
+    await issue.click(timeout=90_000)
+    await home.shot("repair")
+    await gateways.scan(await home.read_code(shot="repair"))
+    await home.wait_for_state("sensor.kitchen_status", "connected")
+    await expect(home.page.get_by_text("repaired")).to_be_visible()
+    await home.shot("repaired")
+
+
+@pytest.mark.parametrize("provider", ["wappfy"])
+async def test_reconfigure(home: Home, gateways: GatewayProcess, provider: str) -> None:
+    """Change the key: a wrong one is told beside its field, and corrected in place."""
+    await gateways.create(provider, "Kitchen")
+    await home.sign_in(provider, gateways.url(provider))
+    await home.click("Finish without linking")
+    await home.page.get_by_role("button", name="finish").click()
+    await home.wait_for_state("sensor.kitchen_status", "created")
+
+    await home.open_integration()
+    configure = home.page.get_by_role("button", name="Configure").first
+    await configure.wait_for()
+    await home.page.get_by_role("button", name="Menu").nth(MENU_OF_ACCOUNT).click()
+    await home.click("Reconfigure")
+    await home.page.locator("input[type=password]").fill("wrong")
+    await home.submit()
+    await expect(home.page.get_by_text("refuses this API key")).to_be_visible()
+    await home.shot("reconfigure")
+    await home.page.locator("input[type=password]").fill(KEYS[provider])
+    await home.submit()
+    # newer versions have words of their own
+    done = re.compile("has been changed|was successful")
+    await expect(home.page.get_by_text(done)).to_be_visible()
