@@ -100,8 +100,10 @@ def _explanation(url: str, page: str) -> str:
           1. Open "Add the integration", choose Wappfy and give its URL and key.
           2. Name an instance. Its QR code appears and renews itself.
           3. Scan it on the phone's page: the dialog moves on by itself.
-          4. Unlink it on the phone's page: a repair appears in Settings; fix it there.
-          5. Do the same with WhatIsUp, and with a wrong key.
+          4. Unlink it on the phone's page, and press Connect on its device: the picture
+             of its QR code appears, and after a minute a repair in Settings. Fix it.
+          5. Link and create more from Configure, the gear beside the account.
+          6. Do the same with WhatIsUp, and with a wrong key.
 
         Ctrl-C stops everything. Home Assistant keeps what you did; --reset forgets it.
         The logs are in {DEMO}.
