@@ -92,7 +92,7 @@ class QrImage(InstanceEntity, ImageEntity):
             if code is None:
                 return
             self._png = await self.hass.async_add_executor_job(render, code)
-        left = CACHE_TIME if code.seconds_left is None else code.seconds_left
+        left = CACHE_TIME if code.seconds_left is None else max(1, code.seconds_left)
         self._cancel_expiry = async_call_later(self.hass, left, self._async_expire)
 
     @callback
