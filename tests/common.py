@@ -68,9 +68,9 @@ def assert_translated(result: Any, section: dict[str, Any] = ENGLISH["config"]) 
         case FlowResultType.FORM:
             fields = [str(field) for field in result["data_schema"].schema]
             texts += [step["title"], *(step["data"][field] for field in fields)]
-            texts += [
-                section["error"][key] for key in (result["errors"] or {}).values()
-            ]
+            errors = result["errors"] or {}
+            texts += [section["error"][key] for key in errors.values()]
+            assert errors.keys() <= {*fields, "base"}
         case FlowResultType.MENU:
             texts += [step["menu_options"][option] for option in result["menu_options"]]
         case FlowResultType.SHOW_PROGRESS:

@@ -16,6 +16,7 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
+    async_capture_events,
     async_fire_time_changed,
     async_mock_service,
 )
@@ -187,9 +188,12 @@ async def test_not_linked_outage(
     freezer: FrozenDateTimeFactory,
 ) -> None:
     """A gateway that is down is not told, and what was told stays told."""
+    runs = async_capture_events(hass, "automation_triggered")
     await automate(hass, automation("not_linked", actions=[TELL]))
     gateway.fail("list", status=500)
     await later(hass, freezer, 600)
+    assert runs == []
+
     gateway.heal()
     home.state = State.STOPPED
     await later(hass, freezer, 90)
@@ -354,8 +358,13 @@ async def test_restart_helps(
 ) -> None:
     """Only what is failed is restarted, and nobody gives up what is connected."""
     button, _ = BUTTONS[provider_key]
-    inputs = {"button": button, "tries": 2, "pause": 60, "give_up": [GIVE_UP]}
+    runs = async_capture_events(hass, "automation_triggered")
+    inputs = {"button": button, "pause": {"minutes": 1}, "give_up": [GIVE_UP]}
     await automate(hass, automation("restart_failed", **inputs))
+    home.state = State.STOPPED
+    await later(hass, freezer, 120)
+    assert runs == []
+
     home.state = State.FAILED
     await later(hass, freezer, 30)
     home.state = State.BOOTING
@@ -378,6 +387,7 @@ async def test_restart_helps(
 
     home.state = State.CONNECTED
     await later(hass, freezer, 600)
+    assert home.starts == 2
     home.state = State.FAILED
     await later(hass, freezer, 100)
     assert home.starts == 3

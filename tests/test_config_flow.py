@@ -188,6 +188,8 @@ async def test_create_another(gateway: Gateway, dialog: Dialog) -> None:
         ({"url": "http://127.0.0.1:1"}, "url", "cannot_connect"),
         ({"url": "http://api.example.com"}, "url", "insecure_url"),
         ({"url": "http://8.8.8.8"}, "url", "insecure_url"),
+        ({"url": "http://134744072"}, "url", "insecure_url"),
+        ({"url": "https://[]"}, "url", "invalid_url"),
         ({"url": "gateway"}, "url", "invalid_url"),
         ({"url": "ftp://127.0.0.1"}, "url", "invalid_url"),
         ({"url": "https://"}, "url", "invalid_url"),
@@ -297,6 +299,19 @@ async def test_created_only_once(gateway: Gateway, dialog: Dialog) -> None:
     """Where the answer to a creation is lost, no second instance is made."""
     gateway.fail("create", truncate=True, times=1)
     await dialog.sign_in(gateway)
+    await dialog.give(name="Home")
+
+    assert dialog.result["type"] is FlowResultType.SHOW_PROGRESS
+    assert len(gateway.sessions) == 1
+
+
+async def test_created_only_once_in_two_tries(gateway: Gateway, dialog: Dialog) -> None:
+    """Nor where the list can't be had either, and the person tries again."""
+    await dialog.sign_in(gateway)
+    gateway.fail("create", truncate=True, times=1)
+    gateway.fail("list", status=502, times=1)
+    await dialog.give(name="Home")
+    assert dialog.errors == {"base": "cannot_connect"}
     await dialog.give(name="Home")
 
     assert dialog.result["type"] is FlowResultType.SHOW_PROGRESS
@@ -522,6 +537,9 @@ async def test_reauth(
     assert values_of(dialog.result["data_schema"]) == {"api_key": None}
     await dialog.give(api_key="wrong")
     assert dialog.errors == {"api_key": "invalid_auth"}
+    gateway.fail("list", status=500, times=1)
+    await dialog.give(api_key="new key")
+    assert dialog.errors == {"base": "cannot_connect"}
     await dialog.give(api_key=f"{gateway.key}_other")
     assert dialog.errors == {"api_key": "wrong_account"}
     await dialog.give(api_key=" new key ")
@@ -694,6 +712,53 @@ async def test_options_key_refused(
     [flow] = hass.config_entries.flow.async_progress()
     assert flow["context"]["source"] == SOURCE_REAUTH
     hass.config_entries.flow.async_abort(flow["flow_id"])
+
+
+async def test_options_new_key_meanwhile(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    phone: VirtualPhone,
+    entry: MockConfigEntry,
+    dialog: Dialog,
+) -> None:
+    """A linking that a refused key ended goes on with the new one."""
+    gateway.add("Home")
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await dialog.open_options(entry)
+    await dialog.choose("link")
+    await dialog.code()
+    gateway.owners["new key"] = gateway.owners.pop(gateway.key)
+    await dialog.wait_for()
+    await hass.async_block_till_done()
+    reauth = Dialog(hass)
+    await reauth.open_pending()
+    await reauth.give(api_key="new key")
+    await hass.async_block_till_done()
+
+    await dialog.give(next="try_again")
+    phone.scan(await dialog.code())
+    await dialog.wait_for()
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+    assert not hass.config_entries.flow.async_progress()
+
+
+async def test_options_unloaded_meanwhile(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, dialog: Dialog
+) -> None:
+    """A dialog can be finished also if the account is no longer set up."""
+    gateway.add("Home")
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await dialog.open_options(entry)
+    await dialog.choose("link")
+    await dialog.code()
+    gateway.fail("*", status=403)
+    await dialog.wait_for()
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    await dialog.give(next="try_again")
+    await dialog.wait_for()
+    await dialog.give(next="finish")
+
+    assert dialog.result["reason"] == "not_linked"
 
 
 async def test_restart_while_linking(gateway: Gateway, dialog: Dialog) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 import logging
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
-from .common import read_qr, state_of
+from .common import read_qr, state_of, until
 from .gateways.machine import State
 from .test_init import later
 
@@ -285,6 +285,32 @@ async def test_phone_number(
 
 
 @pytest.mark.parametrize("provider_key", ["wappfy"])
+async def test_late_phone_number(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """A number that is not there at once is asked for again, but not for ever."""
+    one = gateway.add("Home", State.CONNECTED)
+    one.phone_number = None
+    await enable(hass, entry, freezer)
+    await later(hass, freezer, 31)
+    one.phone_number = "5511999998888"
+    await later(hass, freezer, 31)
+    assert state_of(hass, "sensor.home_phone_number") == "+5511999998888"
+
+    one.state = State.STOPPED
+    await later(hass, freezer, 31)
+    one.state = State.CONNECTED
+    one.phone_number = None
+    asked = gateway.count("one")
+    for _ in range(10):
+        await later(hass, freezer, 31)
+    assert gateway.count("one") == asked + 5
+
+
+@pytest.mark.parametrize("provider_key", ["wappfy"])
 async def test_phone_number_is_not_asked_for(
     hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
 ) -> None:
@@ -377,9 +403,24 @@ async def test_no_picture(
     """Without a scan awaited there is no picture, and nothing is started by a look."""
     one = gateway.add("Home", State.WAITING, scale=1)
     assert await hass.config_entries.async_setup(entry.entry_id)
-    for fault in ({"status": 500}, {"html": True}, {"body": b'{"qr": null}'}):
+    # when its turn has come, after 18 s
+    end = datetime.now(UTC) + timedelta(seconds=17)
+    ended = f'{{"raw": "2@", "expires_at": "{end.isoformat()}"}}'
+    faults: list[dict[str, Any]] = [
+        {"status": 500},
+        {"html": True},
+        {"body": b'{"qr": null}'},
+        {"body": ended.encode()},
+    ]
+    for number, fault in enumerate(faults, start=1):
         gateway.fail("qr", **fault)
-        assert (await picture(hass_client))[0] == HTTPStatus.INTERNAL_SERVER_ERROR
+        before = state_of(hass, "image.home_qr_code")
+        for _ in range(2):
+            assert (await picture(hass_client))[0] == HTTPStatus.INTERNAL_SERVER_ERROR
+        assert gateway.count("qr") == number
+        # the browsers that still look come again
+        await later(hass, freezer, 6)
+        assert state_of(hass, "image.home_qr_code") != before
     gateway.heal()
     assert (await picture(hass_client))[0] == HTTPStatus.OK
 
@@ -389,6 +430,29 @@ async def test_no_picture(
     assert (await picture(hass_client))[0] == HTTPStatus.INTERNAL_SERVER_ERROR
     assert gateway.count("qr") == asked
     assert one.starts == 0
+
+
+@pytest.mark.parametrize("how", ["connected", "unloaded"])
+async def test_picture_too_late(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    hass_client: ClientSessionGenerator,
+    how: str,
+) -> None:
+    """A code that arrives when nobody may see it any more is not shown."""
+    one = gateway.add("Home", State.WAITING, scale=1)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    gateway.fail("qr", delay=0.5, times=1)
+    look = asyncio.create_task(picture(hass_client))
+    await until(lambda: gateway.count("qr"))
+    if how == "connected":
+        one.state = State.CONNECTED
+        await entry.runtime_data.async_refresh()
+    else:
+        assert await hass.config_entries.async_unload(entry.entry_id)
+
+    assert (await look)[0] == HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 async def test_no_secret_anywhere(

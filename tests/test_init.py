@@ -308,6 +308,11 @@ async def test_gone_while_away(
     assert await hass.config_entries.async_setup(entry.entry_id)
 
     assert names(hass, entry) == {"Home"}
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    gateway.sessions.clear()
+    assert await hass.config_entries.async_setup(entry.entry_id)
+
+    assert names(hass, entry) == set()
 
 
 @pytest.mark.parametrize("provider_key", ["wappfy"])

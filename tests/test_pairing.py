@@ -16,7 +16,7 @@ from custom_components.whatsapp_gateway.pairing import Pairing, Phase, pair
 from custom_components.whatsapp_gateway.qr import blank
 
 from .common import read_qr, until
-from .gateways import ExpiredCodeError, Gateway, VirtualPhone
+from .gateways import ExpiredCodeError, Gateway, VirtualPhone, WhatIsUpGateway
 from .gateways.machine import CODE_LIVES, State, new_code_text
 from .gateways.picture import data_uri
 
@@ -351,6 +351,60 @@ async def test_odd_end(
 
     assert gateway.count("qr") == 1
     assert bool(first.png) is shown
+
+
+@pytest.mark.parametrize("provider_key", ["whatisup"])
+async def test_slow_clock(gateway: Gateway, provider: Provider) -> None:
+    """A clock that is slow does not keep a dead code on screen."""
+    assert isinstance(gateway, WhatIsUpGateway)
+    gateway.clock_ahead = 40
+    one = gateway.add("Home", State.WAITING)
+    shown = [pairing async for pairing in pair(provider, one.id)]
+
+    texts = [read_qr(pairing.png) for pairing in shown if pairing.png]
+    assert len({text for text in texts if text}) == len(CODE_LIVES)
+
+
+@pytest.mark.parametrize("provider_key", ["whatisup"])
+async def test_asked_again(gateway: Gateway, provider: Provider) -> None:
+    """An instance that still looks as if it was never started is asked again."""
+    one = gateway.add("Home", scale=3)
+    gateway.statuses = {**gateway.statuses, State.BOOTING: "pending"}
+    gateway.fail("qr", body=b"", times=1)
+    async with aclosing(pair(provider, one.id)) as pairings:
+        assert await first_code(pairings)
+    assert one.starts == 1
+
+
+async def test_never_starts(gateway: Gateway, provider: Provider) -> None:
+    """But not for ever."""
+    one = gateway.add("Home", scale=0.001)
+    gateway.statuses = {**gateway.statuses, State.BOOTING: gateway.statuses[State.NEW]}
+    gateway.fail("qr", body=b"")
+
+    assert await phases(pair(provider, one.id)) == [Phase.WAITING, Phase.FAILED]
+
+
+async def test_pause_is_no_outage(
+    gateway: Gateway, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pause that the gateway asks for between two errors is not time it was gone."""
+    monkeypatch.setattr(pairing, "PATIENCE", 0.8)
+    one = gateway.add("Home", State.WAITING, scale=1)
+    async with aclosing(pair(provider, one.id)) as pairings:
+        await first_code(pairings)
+        gateway.fail("one", status=502, times=1)
+        task = asyncio.create_task(phases(pairings))
+        asked = gateway.count("one")
+        await until(lambda: gateway.count("one") > asked)
+        gateway.fail("one", status=429, headers={"Retry-After": "1"}, times=1)
+        await until(lambda: gateway.count("one") > asked + 1)
+        gateway.fail("one", status=502, times=1)
+        await until(lambda: gateway.count("one") > asked + 3)
+        assert one.code is not None
+        VirtualPhone(gateway).scan(one.code.text)
+
+        assert (await task)[-1] is Phase.LINKED
 
 
 @pytest.mark.parametrize("given", ["data:image/png;base64,AAAA", None])

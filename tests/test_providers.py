@@ -449,7 +449,7 @@ async def test_empty_page(gateway: Gateway, provider: Provider) -> None:
     "page",
     [
         {"items": [], "total": 3, "page": 1, "limit": 20, "totalPages": 1},
-        {"items": [], "total": 10**6, "page": 1, "limit": 1},
+        {"items": [], "total": 10**6, "page": 1, "limit": 20, "totalPages": 1},
         {"items": None},
     ],
     ids=str,
@@ -460,6 +460,58 @@ async def test_incomplete_list(gateway: Gateway, provider: Provider, page: Any) 
 
     with pytest.raises(BadResponse):
         await provider.instances()
+
+
+@pytest.mark.parametrize("provider_key", ["wappfy"])
+@pytest.mark.parametrize(
+    "totals", [{"total": "3", "totalPages": "2"}, {"total": 3.0}, {}], ids=str
+)
+async def test_odd_pages(gateway: Gateway, provider: Provider, totals: Any) -> None:
+    """Totals may be written oddly, or not at all: no page is missed."""
+    assert isinstance(gateway, WappfyGateway)
+    gateway.page_size, gateway.odd_totals = 2, totals
+    for number in range(3):
+        gateway.add(f"Number {number}")
+
+    assert len(await provider.instances()) == 3
+
+
+@pytest.mark.parametrize("provider_key", ["wappfy"])
+@pytest.mark.parametrize("total", ["many", [3], -1])
+async def test_no_totals(gateway: Gateway, provider: Provider, total: Any) -> None:
+    """What can't be a total is refused: devices might vanish by it."""
+    answer(gateway, "list", {"data": {"items": [], "total": total}})
+
+    with pytest.raises(BadResponse):
+        await provider.instances()
+
+
+@pytest.mark.parametrize("provider_key", ["wappfy"])
+async def test_endless_pages(gateway: Gateway, provider: Provider) -> None:
+    """Pages that never end are refused."""
+    one = {"id": "one", "status": "connected"}
+    answer(gateway, "list", {"data": {"items": [one], "limit": 1}})
+
+    with pytest.raises(BadResponse):
+        await provider.instances()
+
+
+@pytest.mark.parametrize("instance_id", [".", ".."])
+async def test_relative_ids(
+    gateway: Gateway, provider: Provider, instance_id: str
+) -> None:
+    """An id that is a relative path reaches no other route."""
+    with pytest.raises(BadResponse):
+        await provider.delete(instance_id)
+
+    assert gateway.asked == []
+
+
+@pytest.mark.parametrize("provider_key", ["whatisup"])
+async def test_not_json(provider: Provider) -> None:
+    """Metadata that is no JSON is refused by ourselves."""
+    with pytest.raises(Rejected):
+        await provider.create("Home", metadata={"what": object()})
 
 
 async def test_same_id_twice(gateway: Gateway, provider: Provider) -> None:

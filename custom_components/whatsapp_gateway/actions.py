@@ -95,19 +95,26 @@ async def _async_create_instance(call: ServiceCall) -> ServiceResponse:
 
 async def _async_delete_instance(call: ServiceCall) -> None:
     """Delete the instance that a device is; succeeds if it is gone already."""
-    device = dr.async_get(call.hass).async_get(call.data[ATTR_DEVICE_ID])
     for entry in call.hass.config_entries.async_entries(DOMAIN):
-        if device is None or entry.entry_id not in device.config_entries:
-            continue
-        coordinator = _coordinator(call.hass, entry.entry_id)
-        if (instance_id := coordinator.instance_id(device.identifiers)) is None:
-            continue
-        # not there is what was asked for
-        with coordinator.translated_errors(), suppress(NotFound):
-            await coordinator.provider.delete(instance_id)
-        await coordinator.async_refresh()
-        return
+        for device in dr.async_entries_for_config_entry(
+            dr.async_get(call.hass), entry.entry_id
+        ):
+            if device.id == call.data[ATTR_DEVICE_ID]:
+                coordinator = _coordinator(call.hass, entry.entry_id)
+                await _async_delete(coordinator, device.identifiers)
+                return
     raise _invalid("no_instance")
+
+
+async def _async_delete(
+    coordinator: GatewayCoordinator, identifiers: set[tuple[str, str]]
+) -> None:
+    if (instance_id := coordinator.instance_id(identifiers)) is None:
+        raise _invalid("no_instance")
+    # not there is what was asked for
+    with coordinator.translated_errors(), suppress(NotFound):
+        await coordinator.provider.delete(instance_id)
+    await coordinator.async_refresh()
 
 
 def _coordinator(hass: HomeAssistant, entry_id: str) -> GatewayCoordinator:

@@ -15,7 +15,8 @@ def parse_address(text: str) -> tuple[URL, str]:
     """Return an address as it is stored, and the key of what is wrong with it."""
     try:
         url = URL(text.strip()).with_query(None).with_fragment(None)
-    except ValueError:
+    except (IndexError, ValueError):
+        # the first by some versions of yarl
         return URL(), "invalid_url"
     if url.scheme not in {"http", "https"} or not url.host or url.user or url.password:
         return url, "invalid_url"
@@ -29,4 +30,6 @@ def _is_local_host(host: str) -> bool:
     try:
         return is_local(ip_address(host))
     except ValueError:
-        return "." not in host or host.endswith(LOCAL_SUFFIXES)
+        # a number may be an address as well
+        nickname = "." not in host and host[0].isalpha()
+        return nickname or host.endswith(LOCAL_SUFFIXES)

@@ -201,11 +201,15 @@ class WhatsAppGatewayConfigFlow(PairingFlow, ConfigFlow, domain=DOMAIN):
         **placeholders: str,
     ) -> ConfigFlowResult:
         """Show a form about the account."""
+        fields = {str(key) for key in schema}
         return self._show(
             step_id,
             schema,
             values,
-            errors,
+            {
+                field if field in fields else "base": error
+                for field, error in errors.items()
+            },
             provider=PROVIDERS[self._provider_key].name,
             message=self._message,
             **placeholders,

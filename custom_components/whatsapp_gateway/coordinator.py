@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
     from homeassistant.core import HomeAssistant
 
+MAX_QUESTIONS = 5
+"""How often a gateway is asked for a phone number that it does not give."""
 # all in seconds
 FAST_POLL_DURATION = 180.0
 REFRESH_COOLDOWN = 1.0
@@ -85,7 +87,8 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         self.troubled_since: dict[str, tuple[InstanceStatus, float]] = {}
         self.polled_at = 0.0
         self._changed_at = monotonic()
-        self._phone_numbers: dict[str, str | None] = {}
+        self._phone_numbers: dict[str, str] = {}
+        self._questions: Counter[str] = Counter()
         self._one_at_a_time = asyncio.Lock()
 
     def unique_id(self, instance_id: str) -> str:
@@ -167,11 +170,17 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         }
         for instance_id in self._phone_numbers.keys() - wanted:
             del self._phone_numbers[instance_id]
+        for instance_id in self._questions.keys() - wanted:
+            del self._questions[instance_id]
         for instance_id in wanted - self._phone_numbers.keys():
-            # the next poll asks again
+            if self._questions[instance_id] == MAX_QUESTIONS:
+                continue
+            # where there is no answer yet, the next poll asks again
             with suppress(GatewayError):
                 one = await self.provider.instance(instance_id)
-                self._phone_numbers[instance_id] = one.phone_number
+                self._questions[instance_id] += 1
+                if one.phone_number:
+                    self._phone_numbers[instance_id] = one.phone_number
         for instance_id, number in self._phone_numbers.items():
             instances[instance_id] = replace(
                 instances[instance_id], phone_number=number
@@ -193,7 +202,9 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
     def _update_devices(self, instances: dict[str, Instance]) -> None:
         """Remove the devices of instances that are gone, and rename the others."""
         names = {one.id: one.name for one in instances.values()}
-        if names == {one.id: one.name for one in (self.data or {}).values()}:
+        if self.data is not None and names == {
+            one.id: one.name for one in self.data.values()
+        }:
             return
         named = {
             (DOMAIN, self.unique_id(instance_id)): name

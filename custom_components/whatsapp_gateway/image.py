@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 PARALLEL_UPDATES = 0
 
+# both in seconds
 CACHE_TIME = 15.0
-"""Seconds for which a code is kept whose end the gateway does not tell."""
+"""For which a code is kept whose end the gateway does not tell."""
+RETRY_INTERVAL = 5.0
+"""After which a code is asked for again that could not be had."""
 
 QR_CODE = ImageEntityDescription(key="qr_code", translation_key="qr_code")
 
@@ -82,18 +85,28 @@ class QrImage(InstanceEntity, ImageEntity):
     async def async_image(self) -> bytes | None:
         """Return the code that can be scanned now; one fetch serves all who look."""
         async with self._lock:
-            if self._png is None and self.available:
+            if self._cancel_expiry is None and self.available:
                 await self._async_fetch()
-            return self._png
+        return self._png if self.available else None
 
     async def _async_fetch(self) -> None:
-        with self.coordinator.translated_errors():
-            code = await self.coordinator.provider.qr(self.instance_id)
-            if code is None:
-                return
-            self._png = await self.hass.async_add_executor_job(render, code)
-        left = CACHE_TIME if code.seconds_left is None else max(1, code.seconds_left)
-        self._cancel_expiry = async_call_later(self.hass, left, self._async_expire)
+        """Fetch the code, and plan when the browsers have to come again."""
+        asked_for = self._attr_image_last_updated
+        png, lives = None, RETRY_INTERVAL
+        try:
+            with self.coordinator.translated_errors():
+                code = await self.coordinator.provider.qr(self.instance_id)
+                if code is not None:
+                    png = await self.hass.async_add_executor_job(render, code)
+                    left = code.seconds_left
+                    lives = CACHE_TIME if left is None else left
+        finally:
+            # else it was forgotten meanwhile
+            if asked_for is self._attr_image_last_updated:
+                self._png = png if lives > 0 else None
+                self._cancel_expiry = async_call_later(
+                    self.hass, max(lives, 1), self._async_expire
+                )
 
     @callback
     def _async_expire(self, _now: datetime) -> None:

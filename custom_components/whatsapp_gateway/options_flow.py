@@ -26,9 +26,9 @@ class GatewayOptionsFlow(PairingFlow, OptionsFlow):
         entry: GatewayConfigEntry = self.config_entry
         if entry.state is not ConfigEntryState.LOADED:
             return self.async_abort(reason="not_loaded")
-        self.coordinator = entry.runtime_data
-        self.provider = self.coordinator.provider
-        self.instances = list(self.coordinator.data.values())
+        self.entry = entry
+        self.provider = entry.runtime_data.provider
+        self.instances = list(entry.runtime_data.data.values())
         link = ["link"] if any(one.awaits_link for one in self.instances) else []
         create = [] if self.provider.instance_id else ["create"]
         if not (options := link + create):
@@ -40,7 +40,7 @@ class GatewayOptionsFlow(PairingFlow, OptionsFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Let the new device be there when the dialog closes."""
-        await self.config_entry.runtime_data.async_refresh()
+        await self._async_refresh()
         if self.linked or not self._instance.linkable:
             return self.async_create_entry(data=dict(self.config_entry.options))
         return self.async_abort(

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 # all in seconds
 POLL_INTERVAL = 2.0
-RETRY_INTERVAL = 1.0
+RETRY_INTERVAL = 1.5
 """While a code is due and the gateway has none yet."""
 REFRESH_INTERVAL = 5.0
-"""Between two fetches of a code whose end the gateway does not tell."""
+"""Between two fetches of a code, unless it is known to end earlier."""
 CODE_LIFE = 20.0
-"""How long such a code is shown without being confirmed: as long as most live."""
+"""How long a code is shown whose end the gateway does not tell: as most live."""
 LEAD = 0.5
 """How long before its end a code leaves the screen: the way to the browser."""
 GRACE = 5.0
@@ -76,7 +76,7 @@ async def pair(provider: Provider, instance_id: str) -> AsyncGenerator[Pairing]:
 
     Starts the session where it does not run. Ends by itself after 5 minutes.
     """
-    watch = _Watch(provider, instance_id)
+    watch = _Watch(provider, instance_id, await asyncio.to_thread(blank))
     shown = None
     while shown is None or shown.phase in ONGOING:
         if (pairing := await watch.next()) != shown:
@@ -87,9 +87,10 @@ async def pair(provider: Provider, instance_id: str) -> AsyncGenerator[Pairing]:
 class _Watch:
     """The state of one pairing; times are of the monotonic clock."""
 
-    def __init__(self, provider: Provider, instance_id: str) -> None:
+    def __init__(self, provider: Provider, instance_id: str, blank: bytes) -> None:
         self.provider = provider
         self.instance_id = instance_id
+        self.blank = blank
         self.deadline = monotonic() + DEADLINE
         self.phase = Phase.WAITING
         self.code: QrCode | None = None
@@ -126,6 +127,7 @@ class _Watch:
             return Pairing(phase=Phase.REJECTED, message=str(err))
         except RateLimited as err:
             self.look_at = monotonic() + err.retry_after
+            self.trouble_since = None
         except GatewayError:
             self.trouble_since = self.trouble_since or monotonic()
             if monotonic() - self.trouble_since > PATIENCE:
@@ -145,15 +147,18 @@ class _Watch:
                 await self._fetch_code()
             return Phase.SCAN if self.code else self.phase
         self._forget_code()
-        if status in {InstanceStatus.STARTING, None}:
+        if status is None:
+            return self.phase
+        if status is InstanceStatus.STARTING:
             self.down_since = None
             return self.phase if self.phase is Phase.WAITING else Phase.LINKING
-        if not self.started:
+        # some start only when asked again
+        if not self.started or status is InstanceStatus.CREATED:
             await self.provider.perform(Action.CONNECT, self.instance_id)
             self.started = True
-            return self.phase
         self.down_since = self.down_since or monotonic()
-        down = monotonic() - self.down_since > GRACE
+        grace = PATIENCE if status is InstanceStatus.CREATED else GRACE
+        down = monotonic() - self.down_since > grace
         return self._failure() if down else self.phase
 
     async def _fetch_code(self) -> None:
@@ -172,11 +177,14 @@ class _Watch:
         self.code, self.code_ends = code, ends
 
     def _end(self, code: QrCode) -> float:
-        """Return when a code has to leave the screen, and note when to refresh it."""
+        """Return when a code has to leave the screen, and note when to refresh it.
+
+        The end that the gateway tells may come too late, by a clock that is slow.
+        """
         now = monotonic()
         self.refresh_at = now + REFRESH_INTERVAL
         if (left := code.seconds_left) is not None:
-            self.refresh_at = now + left
+            self.refresh_at = min(self.refresh_at, now + left)
             return now + left - LEAD
         return now + CODE_LIFE
 
@@ -189,5 +197,5 @@ class _Watch:
         return Phase.ROUND_OVER if self.phase is Phase.SCAN else Phase.FAILED
 
     def _pairing(self) -> Pairing:
-        png = self.png or blank()
+        png = self.png or self.blank
         return Pairing(phase=self.phase, png=png if self.phase is Phase.SCAN else None)

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import voluptuous as vol
 
-from homeassistant.config_entries import ConfigFlowContext, ConfigFlowResult
+from homeassistant.config_entries import (
+    ConfigEntryState,
+    ConfigFlowContext,
+    ConfigFlowResult,
+)
 from homeassistant.const import CONF_NAME, CONF_TYPE
 from homeassistant.data_entry_flow import FlowHandler
 from homeassistant.helpers.selector import (
@@ -27,8 +31,9 @@ from .providers.models import GatewayError, Unauthorized
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncGenerator
+    from contextlib import AbstractContextManager
 
-    from .coordinator import GatewayCoordinator
+    from .coordinator import GatewayConfigEntry
     from .providers.base import Provider
     from .providers.models import Instance
 
@@ -45,8 +50,8 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
     change; Home Assistant then runs the step again, which starts the next task.
     """
 
-    coordinator: GatewayCoordinator | None = None
-    """Of the account, once it is set up."""
+    entry: GatewayConfigEntry | None = None
+    """The account, once it is added."""
     provider: Provider
     instances: list[Instance]
     _instance: Instance
@@ -120,6 +125,9 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
     ) -> ConfigFlowResult:
         """Show the code, the next code, and so on. Runs at every look of a browser."""
         if self._next is None:
+            if self.entry and self.entry.state is ConfigEntryState.LOADED:
+                # it may have got another key
+                self.provider = self.entry.runtime_data.provider
             self._pairing = Pairing(phase=Phase.WAITING)
             self._pairings = self._follow()
             self._wait_for_next()
@@ -167,11 +175,9 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
 
     async def _follow(self) -> AsyncGenerator[Pairing]:
         """Follow the pairing, of which the account knows so long."""
-        linking = (
-            self.coordinator.linking(self._instance.id)
-            if self.coordinator
-            else nullcontext()
-        )
+        linking: AbstractContextManager[None] = nullcontext()
+        if self.entry and self.entry.state is ConfigEntryState.LOADED:
+            linking = self.entry.runtime_data.linking(self._instance.id)
         with linking:
             async for pairing in pair(self.provider, self._instance.id):
                 yield pairing
@@ -183,8 +189,13 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
         return ERROR_KEYS[type(err)]
 
     def _ask_for_key(self) -> None:
-        if self.coordinator:
-            self.coordinator.config_entry.async_start_reauth(self.hass)
+        if self.entry:
+            self.entry.async_start_reauth(self.hass)
+
+    async def _async_refresh(self) -> None:
+        """Let the account show what has been done."""
+        if self.entry and self.entry.state is ConfigEntryState.LOADED:
+            await self.entry.runtime_data.async_refresh()
 
     def _wait_for_next(self) -> None:
         # in the background: neither shutdown nor tests may wait for a person

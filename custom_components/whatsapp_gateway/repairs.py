@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigFlowResult
     from homeassistant.core import HomeAssistant
 
-    from .coordinator import GatewayConfigEntry, GatewayCoordinator
+    from .coordinator import GatewayConfigEntry
 
 
 async def async_create_fix_flow(
@@ -24,22 +24,22 @@ async def async_create_fix_flow(
     entry: GatewayConfigEntry | None = hass.config_entries.async_get_entry(
         data["entry_id"]
     )
-    if entry and entry.state is ConfigEntryState.LOADED:
-        coordinator = entry.runtime_data
-        if instance := coordinator.data.get(data["instance_id"]):
-            return BringBackFlow(coordinator, instance)
+    if (
+        entry
+        and entry.state is ConfigEntryState.LOADED
+        and (instance := entry.runtime_data.data.get(data["instance_id"]))
+    ):
+        return BringBackFlow(entry, instance)
     return ConfirmRepairFlow()
 
 
 class BringBackFlow(PairingFlow, RepairsFlow):
     """Bring an instance back, by a scan if it needs one."""
 
-    coordinator: GatewayCoordinator
-
-    def __init__(self, coordinator: GatewayCoordinator, instance: Instance) -> None:
+    def __init__(self, entry: GatewayConfigEntry, instance: Instance) -> None:
         """Belong to one instance."""
-        self.coordinator = coordinator
-        self.provider = coordinator.provider
+        self.entry = entry
+        self.provider = entry.runtime_data.provider
         self._instance = instance
 
     async def async_step_init(
@@ -69,7 +69,7 @@ class BringBackFlow(PairingFlow, RepairsFlow):
 
     @override
     async def async_step_finish(self, user_input: dict[str, Any] | None = None) -> Any:
-        await self.coordinator.async_refresh()
+        await self._async_refresh()
         if self.linked:
             return self.async_create_entry(data={})
         # the issue stays

@@ -111,6 +111,14 @@ class Gateway(ABC):
         """Tell how often a route was asked for."""
         return sum(asked.route == route for asked in self.asked)
 
+    async def body_of(self, request: web.Request) -> dict[str, Any]:
+        """Return the object that a request brings, an empty one for anything else."""
+        try:
+            body = await request.json()
+        except ValueError:
+            return {}
+        return body if isinstance(body, dict) else {}
+
     def session_of(self, request: web.Request) -> Session | None:
         """Return the asked instance, if it belongs to who asks."""
         session = self.sessions.get(request.match_info["id"])

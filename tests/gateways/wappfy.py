@@ -39,6 +39,7 @@ class WappfyGateway(Gateway):
         super().__init__(scale=scale)
         self.page_size = page_size
         self.tells_pages = True
+        self.odd_totals: dict[str, Any] | None = None
         self.plan_limit = 1000
         self.requests_per_minute = REQUESTS_PER_MINUTE
         self._windows: dict[str, tuple[float, int]] = defaultdict(lambda: (0.0, 0))
@@ -103,8 +104,11 @@ class WappfyGateway(Gateway):
         listed = [self._listed(session) for session in self.mine(request)]
         if self.page_size is None:
             return web.json_response({"data": listed})
-        page = int(request.query.get("page", "1"))
-        limit = int(request.query.get("limit", self.page_size))
+        try:
+            page = int(request.query.get("page", "1"))
+            limit = max(1, int(request.query.get("limit", self.page_size)))
+        except ValueError:
+            return self.error(422, "validation_error", "page and limit are numbers")
         data: dict[str, Any] = {
             "items": listed[(page - 1) * limit : page * limit],
             "total": len(listed),
@@ -113,19 +117,23 @@ class WappfyGateway(Gateway):
         }
         if self.tells_pages:
             data["totalPages"] = -(-len(listed) // limit)
+        if self.odd_totals is not None:
+            data = {"items": data["items"], "limit": limit} | self.odd_totals
         return web.json_response({"success": True, "data": data, "meta": {}})
 
     async def create(self, request: web.Request) -> web.Response:
         """Create an instance."""
-        body = await request.json()
-        if not isinstance(body.get("name"), str) or not body["name"]:
+        body = await self.body_of(request)
+        if not str(body.get("name") or "").strip():
             return self.error(422, "validation_error", "name is required")
-        if body.get("type") not in {"waha", "cloud_api"}:
+        if body.get("type") not in ("waha", "cloud_api"):
             return self.error(422, "validation_error", "type must be waha or cloud_api")
         if len(self.mine(request)) >= self.plan_limit:
             message = "Your plan does not allow another instance"
             return self.error(409, "plan_limit_reached", message)
         session = self.add(body["name"], type=body["type"], owner=request["owner"])
+        # needs no scan
+        session.linked = session.type == "cloud_api"
         data = self._listed(session) | {"created_at": iso(session.created)}
         return web.json_response({"data": data}, status=201)
 

@@ -40,6 +40,8 @@ class WhatIsUpGateway(Gateway):
         super().__init__(scale=scale)
         self.bound: dict[str, str] = {}
         """Keys that open one instance only, and its id."""
+        self.clock_ahead = 0.0
+        """Seconds by which the gateway's clock is ahead of all others."""
         self._customers = uuid4()
         self._buckets: dict[str, tuple[float, float]] = {}
 
@@ -115,10 +117,10 @@ class WhatIsUpGateway(Gateway):
         """Create an instance; its session is not yet allocated."""
         if (refused := self._bound(request)) is not None:
             return refused
-        body = await request.json()
-        if not isinstance(body.get("name"), str) or not body["name"]:
-            return self.error(422, "validation_error", "name is required")
+        body = await self.body_of(request)
         metadata = body.get("metadata", {})
+        if not str(body.get("name") or "").strip() or not isinstance(metadata, dict):
+            return self.error(422, "validation_error", "name is required")
         session = self.add(body["name"], metadata=metadata, owner=request["owner"])
         return web.json_response(self._object(session), status=201)
 
@@ -145,7 +147,7 @@ class WhatIsUpGateway(Gateway):
             {
                 "qr": await asyncio.to_thread(data_uri, code.text),
                 "raw": code.text,
-                "expires_at": iso(code.expires, milliseconds=True),
+                "expires_at": iso(code.expires + self.clock_ahead, milliseconds=True),
             }
         )
 

@@ -83,6 +83,7 @@ class Provider(ABC):
         self._api_key = api_key
         self.instance_id = instance_id
         self._resume_at = 0.0
+        self._unanswered: set[str] = set()
         self._unknown_statuses: set[str] = set()
 
     async def instances(self) -> list[Instance]:
@@ -139,15 +140,22 @@ class Provider(ABC):
 
         `known` are the ids of the instances there were before.
         """
+        if name in self._unanswered and (found := await self._find(name, known)):
+            return found
         try:
             return await self.create(
                 name, instance_type=instance_type, metadata=metadata
             )
         except (Unreachable, BadResponse):
-            for instance in await self.instances():
-                if instance.name == name and instance.id not in known:
-                    return instance
+            self._unanswered.add(name)
+            if found := await self._find(name, known):
+                return found
             raise
+
+    async def _find(self, name: str, known: Container[str]) -> Instance | None:
+        """Return a new instance of this name."""
+        found = (one for one in await self.instances() if one.id not in known)
+        return next((one for one in found if one.name == name), None)
 
     async def _get(self, path: str) -> Any:
         """Return what an answer about the list or an instance holds."""
@@ -183,10 +191,12 @@ class Provider(ABC):
         except ValueError as err:
             # what cannot stand in a header
             raise Unauthorized from err
+        except TypeError as err:
+            raise Rejected("This can't be sent as JSON") from err
         _LOGGER.debug("%s %s %s: %s", self.name, method, path, response.status)
         if response.headers.get("X-RateLimit-Remaining") == "0":
             self._resume_at = monotonic() + _retry_after(response.headers)
-        if response.ok and not 300 <= response.status < 400:  # noqa: PLR2004
+        if 200 <= response.status < 300:  # noqa: PLR2004
             return body
         if conflict_ok and response.status == HTTPStatus.CONFLICT:
             return b""
@@ -273,7 +283,9 @@ class Provider(ABC):
 
 
 def path_of(collection: str, instance_id: str, suffix: str = "") -> str:
-    """Return the path of an instance; its id may hold anything."""
+    """Return the path of an instance; its id may hold anything but a relative path."""
+    if not instance_id.strip("."):
+        raise BadResponse("No id")
     return f"{collection}/{quote(instance_id, safe='')}{suffix}"
 
 

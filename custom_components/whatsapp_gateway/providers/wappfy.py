@@ -35,14 +35,17 @@ class Wappfy(Provider):
         if isinstance(page, list):
             return self._instances(page)
         page = parsing.mapping(page)
-        found = self._instances(page.get("items"))
+        items = found = self._instances(page.get("items"))
         total, limit = _count(page, "total"), _count(page, "limit") or len(found)
         pages = _count(page, "totalPages") or ceil(total / max(limit, 1))
-        if pages > MAX_PAGES:
-            raise BadResponse("Too many pages")
-        for number in range(2, pages + 1):
+        number = 1
+        # without totals the last page is the one that is not full
+        while number < pages or (not pages and items and len(items) >= limit):
+            if (number := number + 1) > MAX_PAGES:
+                raise BadResponse("Too many pages")
             page = await self._get(f"{PATH}?page={number}&limit={limit}")
-            found += self._instances(parsing.mapping(page).get("items"))
+            items = self._instances(parsing.mapping(page).get("items"))
+            found = found + items
         if len(parsing.unique(found)) < total:
             # one was deleted while the pages were read, and the others moved up
             raise BadResponse("The list is incomplete")
@@ -86,5 +89,12 @@ class Wappfy(Provider):
 
 
 def _count(page: dict[str, Any], key: str) -> int:
-    value = page.get(key)
-    return value if isinstance(value, int) and value > 0 else 0
+    """Return a number that a page may tell, 0 where it does not."""
+    value = page.get(key) or 0
+    try:
+        count = int(value)
+    except (TypeError, ValueError, OverflowError) as err:
+        raise BadResponse(f"No {key}") from err
+    if count < 0:
+        raise BadResponse(f"No {key}")
+    return count
