@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from custom_components.whatsapp_gateway.providers import PROVIDERS, base
+from custom_components.whatsapp_gateway.providers import PROVIDERS, client
 from custom_components.whatsapp_gateway.providers.models import (
     Action,
     BadResponse,
@@ -261,7 +261,7 @@ async def test_failures(
 ) -> None:
     """Every failure of every route is one of our own errors, and passes."""
     for limit in ("READ_TIME_LIMIT", "ACTION_TIME_LIMIT"):
-        monkeypatch.setattr(base, limit, 0.3 if "hang" in fault else 30)
+        monkeypatch.setattr(client, limit, 0.3 if "hang" in fault else 30)
     one = gateway.add("Home", State.WAITING)
     gateway.fail(route, **fault)
 
@@ -359,7 +359,7 @@ async def test_message_without_key(gateway: Gateway, provider: Provider) -> None
         await provider.instances()
 
     assert raised.value.code == "denied"
-    assert len(str(raised.value)) == base.MAX_MESSAGE
+    assert len(str(raised.value)) == client.MAX_MESSAGE
 
 
 @pytest.mark.parametrize(
@@ -683,7 +683,7 @@ def test_seconds_left(lives: float | None, expected: float | None) -> None:
 
 def test_time_limits() -> None:
     """Reading is limited to 10 s, all else to 30 s."""
-    assert (base.READ_TIME_LIMIT, base.ACTION_TIME_LIMIT) == (10, 30)
+    assert (client.READ_TIME_LIMIT, client.ACTION_TIME_LIMIT) == (10, 30)
 
 
 async def test_no_secret_in_the_log(

@@ -14,18 +14,15 @@ from homeassistant.config_entries import (
 from homeassistant.const import CONF_API_KEY, CONF_URL
 from homeassistant.core import callback
 from homeassistant.data_entry_flow import AbortFlow, UnknownFlow
-from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.selector import (
     SelectOptionDict,
-    SelectSelector,
-    SelectSelectorConfig,
-    SelectSelectorMode,
     TextSelector,
     TextSelectorConfig,
     TextSelectorType,
 )
 
+from .account import has_account, is_other_account
 from .address import parse_address
 from .const import (
     CONF_ACCOUNT_ID,
@@ -36,7 +33,7 @@ from .const import (
     ERROR_KEYS,
 )
 from .options_flow import GatewayOptionsFlow
-from .pairing_flow import PairingFlow
+from .pairing_flow import PairingFlow, select_one
 from .providers import PROVIDERS
 from .providers.models import GatewayError
 
@@ -86,10 +83,10 @@ class WhatsAppGatewayConfigFlow(PairingFlow, ConfigFlow, domain=DOMAIN):
             SelectOptionDict(value=key, label=provider.name)
             for key, provider in PROVIDERS.items()
         ]
-        selector = SelectSelector(
-            SelectSelectorConfig(options=options, mode=SelectSelectorMode.LIST)
-        )
-        return self._show("user", {vol.Required(CONF_PROVIDER): selector})
+        schema: dict[vol.Marker, Any] = {
+            vol.Required(CONF_PROVIDER): select_one(options)
+        }
+        return self._show("user", schema)
 
     async def async_step_credentials(
         self, user_input: dict[str, Any] | None = None
@@ -183,7 +180,9 @@ class WhatsAppGatewayConfigFlow(PairingFlow, ConfigFlow, domain=DOMAIN):
         errors = {}
         if user_input is not None:
             errors = await self._async_check({**entry.data, **user_input})
-            if not errors and self._is_other_account(entry):
+            if not errors and is_other_account(
+                self.hass, entry, self._data, self.instances
+            ):
                 errors = {CONF_API_KEY: "wrong_account"}
             if not errors:
                 self._abort_if_configured(entry)
@@ -249,33 +248,9 @@ class WhatsAppGatewayConfigFlow(PairingFlow, ConfigFlow, domain=DOMAIN):
 
     def _abort_if_configured(self, own: ConfigEntry | None = None) -> None:
         """Abort if another entry has this account already, maybe by another key."""
-        for entry in self._async_current_entries():
-            if (
-                entry is not own
-                and entry.data[CONF_PROVIDER] == self._data[CONF_PROVIDER]
-                and entry.data[CONF_URL] == self._data[CONF_URL]
-                and (
-                    entry.data[CONF_API_KEY] == self._data[CONF_API_KEY]
-                    or self._known_instances(entry) & self._found_instances(entry)
-                )
-            ):
-                raise AbortFlow("already_configured")
-
-    def _is_other_account(self, entry: ConfigEntry) -> bool:
-        """Tell whether the key opens another account than the entry's."""
-        before, now = (data.get(CONF_ACCOUNT_ID) for data in (entry.data, self._data))
-        if before and now:
-            return bool(before != now)
-        known = self._known_instances(entry)
-        return bool(known) and not known & self._found_instances(entry)
-
-    def _known_instances(self, entry: ConfigEntry) -> set[tuple[str, str]]:
-        """Return what the devices of an entry are identified by."""
-        registry = dr.async_get(self.hass)
-        devices = dr.async_entries_for_config_entry(registry, entry.entry_id)
-        return set().union(*(device.identifiers for device in devices))
-
-    def _found_instances(self, entry: ConfigEntry) -> set[tuple[str, str]]:
-        """Return what the found instances would be identified by in an entry."""
-        gateway = entry.data[CONF_GATEWAY]
-        return {(DOMAIN, f"{gateway}_{one.id}") for one in self.instances}
+        if any(
+            has_account(self.hass, entry, self._data, self.instances)
+            for entry in self._async_current_entries()
+            if entry is not own
+        ):
+            raise AbortFlow("already_configured")

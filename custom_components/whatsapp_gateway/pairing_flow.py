@@ -80,7 +80,9 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
                 SelectOptionDict(value=one.id, label=one.name)
                 for one in waiting.values()
             ]
-            return self._show("link", {vol.Required(CONF_INSTANCE): _select(options)})
+            return self._show(
+                "link", {vol.Required(CONF_INSTANCE): select_one(options)}
+            )
         chosen = user_input[CONF_INSTANCE] if user_input else next(iter(waiting))
         self._instance = waiting[chosen]
         return await self.async_step_pair()
@@ -109,7 +111,7 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
                 return await self.async_step_finish()
         schema: dict[vol.Marker, Any] = {vol.Required(CONF_NAME): TextSelector()}
         if types := list(self.provider.instance_types):
-            selector = _select(types, "instance_type")
+            selector = select_one(types, "instance_type")
             schema[vol.Required(CONF_TYPE, default=types[0])] = selector
         return self._show(
             "create",
@@ -161,7 +163,7 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
             return self._show(
                 "pairing_ended",
                 {
-                    vol.Required(CONF_NEXT, default=TRY_AGAIN): _select(
+                    vol.Required(CONF_NEXT, default=TRY_AGAIN): select_one(
                         options, "pairing_ended"
                     )
                 },
@@ -222,9 +224,10 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
         )
 
 
-def _select(
+def select_one(
     options: list[SelectOptionDict] | list[str], translation_key: str = ""
 ) -> SelectSelector:
+    """Return a field to choose one of a few."""
     config = SelectSelectorConfig(options=options, mode=SelectSelectorMode.LIST)
     if translation_key:
         config["translation_key"] = translation_key
