@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import time
 from typing import TYPE_CHECKING
 
+from aiohttp import ClientSession
+
 from tests.common import read_qr
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from aiohttp import ClientSession
     from playwright.async_api import Page
 
 KEYS = {"wappfy": "wappfy_sk_demo", "whatisup": "zpk_live_demo"}
@@ -37,11 +38,11 @@ class GatewayProcess:
     async def create(self, provider: str, name: str) -> None:
         """Create an instance behind Home Assistant's back, by the gateway's API."""
         path, header = CREATE[provider]
-        async with self.phone.post(
-            f"{self.url(provider)}{path}",
-            json={"name": name, "type": "waha"},
-            headers={header[0]: header[1].format(KEYS[provider])},
-        ) as response:
+        headers = {header[0]: header[1].format(KEYS[provider])}
+        async with (
+            ClientSession(self.url(provider), headers=headers) as session,
+            session.post(path, json={"name": name, "type": "waha"}) as response,
+        ):
             assert response.ok, await response.text()
 
     async def scan(self, text: str) -> str:

@@ -31,7 +31,7 @@ async def test_later(home: Home, gateways: GatewayProcess, provider: str) -> Non
     await home.page.get_by_role("button", name="Configure").first.click()
     await home.click("Link an instance")
     instance_id = await gateways.scan(await home.read_code(shot="configure"))
-    await expect(home.page.get_by_text("Success", exact=True)).to_be_visible(
+    await expect(home.page.get_by_text("Options successfully saved")).to_be_visible(
         timeout=6000
     )
     await home.shot("configured")
