@@ -30,17 +30,14 @@ def async_update_issues(
 ) -> None:
     """Raise an issue for each instance in trouble, and delete those that are over."""
     troubled = coordinator.troubled_since
-    for instance_id in coordinator.data or {}:
-        if instance_id not in instances:
-            troubled.pop(instance_id, None)
-            async_delete_issue(coordinator, instance_id)
+    for instance_id in troubled.keys() - instances.keys():
+        _async_settle(coordinator, instance_id)
     for instance in instances.values():
         if instance.status is InstanceStatus.STARTING:
             # it may become anything
             continue
         if instance.status is None or instance.status not in TROUBLE:
-            troubled.pop(instance.id, None)
-            async_delete_issue(coordinator, instance.id)
+            _async_settle(coordinator, instance.id)
             continue
         status, since = troubled.get(instance.id, (None, 0.0))
         if status is not instance.status:
@@ -52,16 +49,19 @@ def async_update_issues(
 
 
 @callback
-def async_delete_issue(coordinator: GatewayCoordinator, instance_id: str) -> None:
-    """Delete the issue of an instance, if there is one."""
-    ir.async_delete_issue(coordinator.hass, DOMAIN, coordinator.unique_id(instance_id))
+def async_delete_issues(coordinator: GatewayCoordinator) -> None:
+    """Delete all issues of an account."""
+    for instance_id in list(coordinator.troubled_since):
+        _async_settle(coordinator, instance_id)
 
 
 @callback
-def async_delete_issues(coordinator: GatewayCoordinator) -> None:
-    """Delete all issues of an account."""
-    for instance_id in coordinator.data:
-        async_delete_issue(coordinator, instance_id)
+def _async_settle(coordinator: GatewayCoordinator, instance_id: str) -> None:
+    """Delete the issue of an instance, if it is in trouble."""
+    if coordinator.troubled_since.pop(instance_id, None):
+        ir.async_delete_issue(
+            coordinator.hass, DOMAIN, coordinator.unique_id(instance_id)
+        )
 
 
 @callback

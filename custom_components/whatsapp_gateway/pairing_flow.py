@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from contextlib import AbstractContextManager
 
-    from .coordinator import GatewayConfigEntry
+    from .coordinator import GatewayConfigEntry, GatewayCoordinator
     from .providers.base import Provider
     from .providers.models import Instance
 
@@ -64,6 +64,13 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """End the flow, whether an instance has been linked or not."""
+
+    @property
+    def coordinator(self) -> GatewayCoordinator | None:
+        """Of the account, while it is set up."""
+        if self.entry and self.entry.state is ConfigEntryState.LOADED:
+            return self.entry.runtime_data
+        return None
 
     @property
     def linked(self) -> bool:
@@ -127,9 +134,9 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
     ) -> ConfigFlowResult:
         """Show the code, the next code, and so on. Runs at every look of a browser."""
         if self._next is None:
-            if self.entry and self.entry.state is ConfigEntryState.LOADED:
+            if self.coordinator:
                 # it may have got another key
-                self.provider = self.entry.runtime_data.provider
+                self.provider = self.coordinator.provider
             self._pairing = Pairing(phase=Phase.WAITING)
             self._pairings = self._follow()
             self._wait_for_next()
@@ -178,8 +185,8 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
     async def _follow(self) -> AsyncGenerator[Pairing]:
         """Follow the pairing, of which the account knows so long."""
         linking: AbstractContextManager[None] = nullcontext()
-        if self.entry and self.entry.state is ConfigEntryState.LOADED:
-            linking = self.entry.runtime_data.linking(self._instance.id)
+        if self.coordinator:
+            linking = self.coordinator.linking(self._instance.id)
         with linking:
             async for pairing in pair(self.provider, self._instance.id):
                 yield pairing
@@ -196,8 +203,8 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
 
     async def _async_refresh(self) -> None:
         """Let the account show what has been done."""
-        if self.entry and self.entry.state is ConfigEntryState.LOADED:
-            await self.entry.runtime_data.async_refresh()
+        if self.coordinator:
+            await self.coordinator.async_refresh()
 
     def _wait_for_next(self) -> None:
         # in the background: neither shutdown nor tests may wait for a person
