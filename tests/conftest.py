@@ -40,6 +40,7 @@ def _fast_time(monkeypatch: pytest.MonkeyPatch) -> None:
         "POLL_INTERVAL",
         "RETRY_INTERVAL",
         "REFRESH_INTERVAL",
+        "FIRST_CODE_LIFE",
         "CODE_LIFE",
         "GRACE",
         "PATIENCE",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -29,11 +30,12 @@ if TYPE_CHECKING:
 # all in seconds
 POLL_INTERVAL = 2.0
 RETRY_INTERVAL = 1.5
-"""While a code is due and the gateway has none yet."""
+"""While a code or the link is due."""
 REFRESH_INTERVAL = 5.0
 """Between two fetches of a code, unless it is known to end earlier."""
+FIRST_CODE_LIFE = 60.0
 CODE_LIFE = 20.0
-"""How long a code is shown whose end the gateway does not tell: as most live."""
+"""How long WhatsApp's codes live, the first of a round and all others."""
 LEAD = 0.5
 """How long before its end a code leaves the screen: the way to the browser."""
 GRACE = 5.0
@@ -97,6 +99,9 @@ class _Watch:
         self.png: bytes | None = None
         self.started = False
         self.look_at = self.refresh_at = self.code_ends = 0.0
+        self.seen: QrCode | None = None
+        self.absent_at = self.earliest_end = self.latest_end = -inf
+        self.next_life = CODE_LIFE
         self.down_since: float | None = None
         self.trouble_since: float | None = None
 
@@ -138,6 +143,7 @@ class _Watch:
 
     async def _phase(self) -> Phase:
         """Bring the instance closer to a scan, and tell how far it is."""
+        asked_at = monotonic()
         status = (await self.provider.instance(self.instance_id)).status
         if status is InstanceStatus.CONNECTED:
             return Phase.LINKED
@@ -149,8 +155,10 @@ class _Watch:
         self._forget_code()
         if status is None:
             return self.phase
+        self.absent_at, self.next_life = asked_at, FIRST_CODE_LIFE
         if status is InstanceStatus.STARTING:
             self.down_since = None
+            self.look_at = monotonic() + RETRY_INTERVAL
             return self.phase if self.phase is Phase.WAITING else Phase.LINKING
         # some start only when asked again
         if not self.started or status is InstanceStatus.CREATED:
@@ -162,12 +170,13 @@ class _Watch:
         return self._failure() if down else self.phase
 
     async def _fetch_code(self) -> None:
+        asked_at = monotonic()
         try:
             code = await self.provider.qr(self.instance_id)
         except (NotFound, Rejected) as err:
             # the status tells what is wrong with the instance
             raise BadResponse from err
-        ends = self._end(code) if code else 0.0
+        ends = self._end(code, asked_at) if code else 0.0
         if code is None or ends <= monotonic():
             self._forget_code()
             self.look_at = monotonic() + RETRY_INTERVAL
@@ -176,7 +185,7 @@ class _Watch:
             self.png = await asyncio.to_thread(render, code)
         self.code, self.code_ends = code, ends
 
-    def _end(self, code: QrCode) -> float:
+    def _end(self, code: QrCode, asked_at: float) -> float:
         """Return when a code has to leave the screen, and note when to refresh it.
 
         The end that the gateway tells may come too late, by a clock that is slow.
@@ -186,6 +195,17 @@ class _Watch:
         if (left := code.seconds_left) is not None:
             self.refresh_at = min(self.refresh_at, now + left)
             return now + left - LEAD
+        if code != self.seen:
+            # it came after it was last found absent, unless that was too long ago
+            doubt = asked_at - self.absent_at
+            known = self.absent_at if doubt < 2 * REFRESH_INTERVAL else -inf
+            self.earliest_end = known + self.next_life - LEAD
+            self.latest_end = now + self.next_life
+            self.seen, self.next_life = code, CODE_LIFE
+        self.absent_at = asked_at
+        if -inf < self.earliest_end and now < self.latest_end:
+            return self.earliest_end
+        self.refresh_at = now
         return now + CODE_LIFE
 
     def _forget_code(self) -> None:
