@@ -210,13 +210,21 @@ async def test_press_fails(
     assert reauth is (error == "invalid_auth")
 
 
+CHANGED_BUTTONS = {
+    "wappfy": ["button.home_connect", "button.home_disconnect"],
+    "whatisup": ["button.home_connect"],
+}
+"""Which become available or unavailable when a connected instance is stopped."""
+
+
 async def test_only_what_changed_is_written(
     hass: HomeAssistant,
+    provider_key: str,
     gateway: Gateway,
     entry: MockConfigEntry,
     freezer: FrozenDateTimeFactory,
 ) -> None:
-    """A poll writes the states of the instances that changed, and no others."""
+    """A poll writes the states that changed, and no others."""
     home = gateway.add("Home", State.CONNECTED)
     gateway.add("Shop", State.CONNECTED)
     assert await hass.config_entries.async_setup(entry.entry_id)
@@ -233,10 +241,20 @@ async def test_only_what_changed_is_written(
     await later(hass, freezer, 31)
     assert not written
 
+    # nobody wants to see it
+    home.seen = 1777638896.0
+    await later(hass, freezer, 31)
+    assert not written
+
     home.state = State.STOPPED
     await later(hass, freezer, 31)
-    assert written
-    assert all(".home_" in entity_id for entity_id in written)
+    assert sorted(written) == sorted(
+        [
+            "sensor.home_status",
+            "binary_sensor.home_connection",
+            *CHANGED_BUTTONS[provider_key],
+        ]
+    )
 
 
 async def enable(

@@ -48,6 +48,11 @@ class ConnectedSensor(InstanceEntity, BinarySensorEntity):
 
     @property
     @override
+    def _shown(self) -> object:
+        return super()._shown and (self.is_on,)
+
+    @property
+    @override
     def is_on(self) -> bool | None:
         status = self.instance.status
         return None if status is None else status is InstanceStatus.CONNECTED

@@ -31,7 +31,7 @@ from .const import (
     FAST_POLL_INTERVAL,
     POLL_INTERVAL,
 )
-from .issues import async_update_issues
+from .issues import async_note_trouble, async_raise_issues
 from .providers import PROVIDERS
 from .providers.models import (
     GatewayError,
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 MAX_QUESTIONS = 5
 """How often a gateway is asked for a phone number that it does not give."""
+MOVING = frozenset({InstanceStatus.STARTING, InstanceStatus.SCAN_QR})
 # all in seconds
 FAST_POLL_DURATION = 180.0
 REFRESH_COOLDOWN = 1.0
@@ -85,8 +86,11 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         )
         self.being_linked: Counter[str] = Counter()
         self.troubled_since: dict[str, tuple[InstanceStatus, float]] = {}
+        self.asked_for: set[str] = set()
+        """The instances of which somebody wants to see all that can be asked for."""
         self.polled_at = 0.0
-        self._changed_at = monotonic()
+        self._moving = False
+        self._moved_at = 0.0
         self._phone_numbers: dict[str, str] = {}
         self._questions: Counter[str] = Counter()
         self._one_at_a_time = asyncio.Lock()
@@ -144,10 +148,14 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         if not self.provider.list_has_phone_number:
             await self._async_add_phone_numbers(instances)
         self.polled_at = monotonic()
-        self._adapt_interval(instances)
-        self._update_devices(instances)
-        self._remember_account(instances)
-        async_update_issues(self, instances)
+        if instances != self.data:
+            self._note_movement(instances)
+            self._update_devices(instances)
+            self._remember_account(instances)
+            async_note_trouble(self, instances)
+        fast = self._moving and monotonic() - self._moved_at < FAST_POLL_DURATION
+        self.update_interval = FAST_POLL_INTERVAL if fast else POLL_INTERVAL
+        async_raise_issues(self, instances)
         return instances
 
     @callback
@@ -164,7 +172,7 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         """Ask once for each number that somebody wants to see."""
         wanted = {
             instance_id
-            for instance_id in self.async_contexts()
+            for instance_id in self.asked_for
             if instance_id in instances
             and instances[instance_id].status is InstanceStatus.CONNECTED
         }
@@ -186,17 +194,12 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
                 instances[instance_id], phone_number=number
             )
 
-    def _adapt_interval(self, instances: dict[str, Instance]) -> None:
-        """Poll faster while something moves, and only for so long."""
+    def _note_movement(self, instances: dict[str, Instance]) -> None:
+        """Note what makes the poll faster, for some time after the last change."""
         statuses = {one.id: one.status for one in instances.values()}
         if statuses != {one.id: one.status for one in (self.data or {}).values()}:
-            self._changed_at = monotonic()
-        moving = {InstanceStatus.STARTING, InstanceStatus.SCAN_QR}
-        fast = (
-            not moving.isdisjoint(statuses.values())
-            and monotonic() - self._changed_at < FAST_POLL_DURATION
-        )
-        self.update_interval = FAST_POLL_INTERVAL if fast else POLL_INTERVAL
+            self._moved_at = monotonic()
+        self._moving = not MOVING.isdisjoint(statuses.values())
 
     @callback
     def _update_devices(self, instances: dict[str, Instance]) -> None:

@@ -31,23 +31,26 @@ class InstanceEntity(CoordinatorEntity[GatewayCoordinator]):
         coordinator: GatewayCoordinator,
         instance_id: str,
         description: EntityDescription,
-        *,
-        context: str | None = None,
     ) -> None:
         """Belong to the instance's device."""
-        super().__init__(coordinator, context)
+        super().__init__(coordinator)
         self.entity_description = description
         self.instance_id = instance_id
-        unique_id = coordinator.unique_id(instance_id)
-        self._attr_unique_id = f"{unique_id}_{description.key}"
-        self._attr_device_info = DeviceInfo(
-            identifiers={(DOMAIN, unique_id)},
+        self._attr_unique_id = f"{coordinator.unique_id(instance_id)}_{description.key}"
+        self._polled = self._poll
+        self._written = self._shown
+
+    @property
+    @override
+    def device_info(self) -> DeviceInfo:
+        """Return the instance's device; asked for once, so it is not kept."""
+        return DeviceInfo(
+            identifiers={(DOMAIN, self.coordinator.unique_id(self.instance_id))},
             name=self.instance.name,
-            manufacturer=coordinator.provider.name,
+            manufacturer=self.coordinator.provider.name,
             model=self.instance.type,
             entry_type=DeviceEntryType.SERVICE,
         )
-        self._written = self._now
 
     @property
     def instance(self) -> Instance:
@@ -55,8 +58,8 @@ class InstanceEntity(CoordinatorEntity[GatewayCoordinator]):
         return self.coordinator.data[self.instance_id]
 
     @property
-    def _now(self) -> tuple[bool, Instance | None]:
-        """Return all that the state is made of."""
+    def _poll(self) -> tuple[bool, Instance | None]:
+        """Return what the last poll says of this instance."""
         return (
             self.coordinator.last_update_success,
             self.coordinator.data.get(self.instance_id),
@@ -67,12 +70,20 @@ class InstanceEntity(CoordinatorEntity[GatewayCoordinator]):
     def available(self) -> bool:
         return super().available and self.instance_id in self.coordinator.data
 
+    @property
+    def _shown(self) -> object:
+        """Return what the state says of the instance."""
+        return self.available
+
     @callback
     @override
     def _handle_coordinator_update(self) -> None:
-        """Write the state if this very instance changed."""
-        if self._written != self._now:
-            self._written = self._now
+        """Write the state if it changed; most polls change no other instance."""
+        if self._polled == self._poll:
+            return
+        self._polled = self._poll
+        if self._written != self._shown:
+            self._written = self._shown
             super()._handle_coordinator_update()
 
 

@@ -73,7 +73,7 @@ class QrImage(InstanceEntity, ImageEntity):
     @callback
     @override
     def _handle_coordinator_update(self) -> None:
-        if self._written != self._now:
+        if self._written != self._shown:
             self._forget()
         super()._handle_coordinator_update()
 

@@ -25,10 +25,10 @@ PATIENCE = 60.0
 
 
 @callback
-def async_update_issues(
+def async_note_trouble(
     coordinator: GatewayCoordinator, instances: dict[str, Instance]
 ) -> None:
-    """Raise an issue for each instance in trouble, and delete those that are over."""
+    """Note since when instances are in trouble; settle the issues that are over."""
     troubled = coordinator.troubled_since
     for instance_id in troubled.keys() - instances.keys():
         _async_settle(coordinator, instance_id)
@@ -38,14 +38,20 @@ def async_update_issues(
             continue
         if instance.status is None or instance.status not in TROUBLE:
             _async_settle(coordinator, instance.id)
-            continue
-        status, since = troubled.get(instance.id, (None, 0.0))
-        if status is not instance.status:
-            since = monotonic()
-            troubled[instance.id] = (instance.status, since)
-        lasting = monotonic() - since >= PATIENCE
-        if lasting and not coordinator.being_linked[instance.id]:
-            _async_create_issue(coordinator, instance, TROUBLE[instance.status])
+        elif troubled.get(instance.id, (None,))[0] is not instance.status:
+            troubled[instance.id] = (instance.status, monotonic())
+
+
+@callback
+def async_raise_issues(
+    coordinator: GatewayCoordinator, instances: dict[str, Instance]
+) -> None:
+    """Raise an issue for each instance that has been in trouble for too long."""
+    for instance_id, (status, since) in coordinator.troubled_since.items():
+        instance = instances[instance_id]
+        lasting = monotonic() - since >= PATIENCE and instance.status is status
+        if lasting and not coordinator.being_linked[instance_id]:
+            _async_create_issue(coordinator, instance, TROUBLE[status])
 
 
 @callback

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
     from homeassistant.helpers.typing import StateType
 
-    from .coordinator import GatewayConfigEntry, GatewayCoordinator
+    from .coordinator import GatewayConfigEntry
     from .providers.base import Provider
     from .providers.models import Instance
 
@@ -91,21 +91,21 @@ class InstanceSensor(InstanceEntity, SensorEntity):
 
     entity_description: InstanceSensorDescription
 
-    def __init__(
-        self,
-        coordinator: GatewayCoordinator,
-        instance_id: str,
-        description: InstanceSensorDescription,
-    ) -> None:
-        """Tell the coordinator what has to be asked for extra."""
-        context = instance_id if description.on_demand else None
-        super().__init__(coordinator, instance_id, description, context=context)
-
     @override
     async def async_added_to_hass(self) -> None:
         await super().async_added_to_hass()
-        if self.entity_description.on_demand and self.native_value is None:
-            await self.coordinator.async_request_refresh()
+        if self.entity_description.on_demand:
+            self.coordinator.asked_for.add(self.instance_id)
+            self.async_on_remove(
+                lambda: self.coordinator.asked_for.discard(self.instance_id)
+            )
+            if self.native_value is None:
+                await self.coordinator.async_request_refresh()
+
+    @property
+    @override
+    def _shown(self) -> object:
+        return super()._shown and (self.native_value,)
 
     @property
     @override

@@ -71,7 +71,7 @@ class Provider(Client, ABC):
             return []
 
     @abstractmethod
-    async def _list(self) -> list[Instance]:
+    async def _list(self) -> tuple[Instance, ...]:
         """Return all that the list call gives, or raise."""
 
     @abstractmethod
@@ -150,11 +150,11 @@ class Provider(Client, ABC):
             account_id=parsing.optional_text(data, "customer_id"),
         )
 
-    def _instances(self, items: Any) -> list[Instance]:
+    def _instances(self, items: Any) -> tuple[Instance, ...]:
         """Read a list of instances."""
         if not isinstance(items, list):
             raise BadResponse("Not a list of instances")
-        return [self._instance(item) for item in items]
+        return tuple(self._instance(item) for item in items)
 
     def _status(self, word: str) -> InstanceStatus | None:
         """Translate the gateway's word; one that nobody knows is logged once."""

@@ -6,7 +6,7 @@ from contextlib import suppress
 from http import HTTPStatus
 import logging
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from aiohttp import ClientError, ClientTimeout, hdrs
 import orjson
@@ -25,7 +25,7 @@ from .models import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from aiohttp import ClientResponse, ClientSession
     from multidict import CIMultiDictProxy
@@ -54,11 +54,22 @@ class Client:
         self._url = url.rstrip("/")
         self._api_key = api_key
         self._resume_at = 0.0
+        self._read: dict[str, tuple[bytes, Any]] = {}
 
     async def _get(self, path: str) -> Any:
-        """Return what an answer about the list or an instance holds."""
+        """Return what an answer about an instance holds."""
         body = await self._request("GET", path, time_limit=READ_TIME_LIMIT)
         return self._payload(body)
+
+    async def _get_list[T](self, path: str, read: Callable[[Any], T]) -> T:
+        """Return what a list means; one that is the same as before is not read anew."""
+        body = await self._request("GET", path, time_limit=READ_TIME_LIMIT)
+        known, meaning = self._read.get(path, (None, None))
+        if body == known:
+            return cast("T", meaning)
+        meaning = read(self._payload(body))
+        self._read[path] = body, meaning
+        return meaning
 
     async def _request(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Any, ClassVar, override
 
@@ -14,6 +15,16 @@ if TYPE_CHECKING:
 
 PATH = "/api/instances"
 MAX_PAGES = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Page:
+    """A part of the list; a number that it does not tell is 0."""
+
+    items: tuple[Instance, ...]
+    total: int = 0
+    limit: int = 0
+    pages: int = 0
 
 
 class Wappfy(Provider):
@@ -29,27 +40,36 @@ class Wappfy(Provider):
     list_has_phone_number = False
 
     @override
-    async def _list(self) -> list[Instance]:
+    async def _list(self) -> tuple[Instance, ...]:
         """List all instances, also where the gateway hands them out in pages."""
-        page = await self._get(PATH)
-        if isinstance(page, list):
-            return self._instances(page)
-        page = parsing.mapping(page)
-        items = found = self._instances(page.get("items"))
-        total, limit = _count(page, "total"), _count(page, "limit") or len(found)
-        pages = _count(page, "totalPages") or ceil(total / max(limit, 1))
+        first = page = await self._get_list(PATH, self._page)
+        found = first.items
+        limit = first.limit or len(found)
+        pages = first.pages or ceil(first.total / max(limit, 1))
         number = 1
         # without totals the last page is the one that is not full
-        while number < pages or (not pages and items and len(items) >= limit):
+        while number < pages or (not pages and page.items and len(page.items) >= limit):
             if (number := number + 1) > MAX_PAGES:
                 raise BadResponse("Too many pages")
-            page = await self._get(f"{PATH}?page={number}&limit={limit}")
-            items = self._instances(parsing.mapping(page).get("items"))
-            found = found + items
-        if len(parsing.unique(found)) < total:
+            path = f"{PATH}?page={number}&limit={limit}"
+            page = await self._get_list(path, self._page)
+            found += page.items
+        if first.total and len(parsing.unique(found)) < first.total:
             # one was deleted while the pages were read, and the others moved up
             raise BadResponse("The list is incomplete")
         return found
+
+    def _page(self, payload: Any) -> _Page:
+        """Read a page; a bare list is the only one."""
+        if isinstance(payload, list):
+            return _Page(items=self._instances(payload), pages=1)
+        page = parsing.mapping(payload)
+        return _Page(
+            items=self._instances(page.get("items")),
+            total=_count(page, "total"),
+            limit=_count(page, "limit"),
+            pages=_count(page, "totalPages"),
+        )
 
     @override
     async def create(

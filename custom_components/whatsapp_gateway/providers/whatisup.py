@@ -40,8 +40,8 @@ class WhatIsUp(Provider):
     takes_metadata = True
 
     @override
-    async def _list(self) -> list[Instance]:
-        return self._instances(await self._get(PATH))
+    async def _list(self) -> tuple[Instance, ...]:
+        return await self._get_list(PATH, self._instances)
 
     @override
     async def create(
