@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, override
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_API_KEY, CONF_URL
-from homeassistant.core import callback
+from homeassistant.core import CALLBACK_TYPE, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
@@ -42,7 +42,7 @@ from .providers.models import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from homeassistant.core import HomeAssistant
 
@@ -91,6 +91,8 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         self.polled_at = 0.0
         self._moving = False
         self._moved_at = 0.0
+        self._listeners_of: dict[str, list[CALLBACK_TYPE]] = {}
+        self._told: dict[str, Instance] = {}
         self._phone_numbers: dict[str, str] = {}
         self._questions: Counter[str] = Counter()
         self._one_at_a_time = asyncio.Lock()
@@ -105,6 +107,37 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
             (one for one in self.data if (DOMAIN, self.unique_id(one)) in identifiers),
             None,
         )
+
+    @callback
+    @override
+    def async_add_listener(
+        self, update_callback: CALLBACK_TYPE, context: str | None = None
+    ) -> Callable[[], None]:
+        """Listen to the instance whose id is the context, without one to all."""
+        if context is None:
+            return super().async_add_listener(update_callback)
+        listeners = self._listeners_of.setdefault(context, [])
+        listeners.append(update_callback)
+
+        @callback
+        def remove() -> None:
+            listeners.remove(update_callback)
+            if not listeners:
+                del self._listeners_of[context]
+
+        return remove
+
+    @callback
+    @override
+    def async_update_listeners(self) -> None:
+        """Tell who listens to all, and who to an instance that changed."""
+        super().async_update_listeners()
+        now = self.data if self.last_update_success else {}
+        before, self._told = self._told, now
+        for instance_id, listeners in list(self._listeners_of.items()):
+            if now.get(instance_id) is not before.get(instance_id):
+                for update_callback in list(listeners):
+                    update_callback()
 
     @contextmanager
     def linking(self, instance_id: str) -> Iterator[None]:
@@ -149,6 +182,9 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
             await self._async_add_phone_numbers(instances)
         self.polled_at = monotonic()
         if instances != self.data:
+            for instance_id, known in (self.data or {}).items():
+                if instances.get(instance_id) == known:
+                    instances[instance_id] = known
             self._note_movement(instances)
             self._update_devices(instances)
             self._remember_account(instances)

@@ -33,11 +33,10 @@ class InstanceEntity(CoordinatorEntity[GatewayCoordinator]):
         description: EntityDescription,
     ) -> None:
         """Belong to the instance's device."""
-        super().__init__(coordinator)
+        super().__init__(coordinator, context=instance_id)
         self.entity_description = description
         self.instance_id = instance_id
         self._attr_unique_id = f"{coordinator.unique_id(instance_id)}_{description.key}"
-        self._polled = self._poll
         self._written = self._shown
 
     @property
@@ -58,14 +57,6 @@ class InstanceEntity(CoordinatorEntity[GatewayCoordinator]):
         return self.coordinator.data[self.instance_id]
 
     @property
-    def _poll(self) -> tuple[bool, Instance | None]:
-        """Return what the last poll says of this instance."""
-        return (
-            self.coordinator.last_update_success,
-            self.coordinator.data.get(self.instance_id),
-        )
-
-    @property
     @override
     def available(self) -> bool:
         return super().available and self.instance_id in self.coordinator.data
@@ -78,10 +69,7 @@ class InstanceEntity(CoordinatorEntity[GatewayCoordinator]):
     @callback
     @override
     def _handle_coordinator_update(self) -> None:
-        """Write the state if it changed; most polls change no other instance."""
-        if self._polled == self._poll:
-            return
-        self._polled = self._poll
+        """Write the state if what it says changed."""
         if self._written != self._shown:
             self._written = self._shown
             super()._handle_coordinator_update()
