@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from .coordinator import GatewayConfigEntry
 
-PARALLEL_UPDATES = 1
+# the provider carries them out in turn
+PARALLEL_UPDATES = 0
 
 
 @dataclass(frozen=True, kw_only=True)

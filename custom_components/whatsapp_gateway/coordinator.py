@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from contextlib import contextmanager
 from datetime import timedelta
 import logging
 from math import ceil
@@ -32,6 +31,7 @@ from .const import (
     POLL_INTERVAL,
 )
 from .issues import async_note_trouble, async_raise_issues
+from .phone_numbers import PhoneNumbers
 from .providers import PROVIDERS
 from .providers.models import (
     GatewayError,
@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 
     from homeassistant.core import HomeAssistant
 
-MAX_QUESTIONS = 5
-"""How often a gateway is asked for a phone number that it does not give."""
 MOVING = frozenset({InstanceStatus.STARTING, InstanceStatus.SCAN_QR})
 # all in seconds
 FAST_POLL_DURATION = 180.0
@@ -86,15 +84,12 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         )
         self.being_linked: Counter[str] = Counter()
         self.troubled_since: dict[str, tuple[InstanceStatus, float]] = {}
-        self.asked_for: set[str] = set()
-        """The instances of which somebody wants to see all that can be asked for."""
+        self.phone_numbers = PhoneNumbers(self.provider)
         self.polled_at = 0.0
         self._moving = False
         self._moved_at = 0.0
         self._listeners_of: dict[str, list[CALLBACK_TYPE]] = {}
         self._told: dict[str, Instance] = {}
-        self._phone_numbers: dict[str, str] = {}
-        self._questions: Counter[str] = Counter()
         self._one_at_a_time = asyncio.Lock()
 
     def unique_id(self, instance_id: str) -> str:
@@ -178,8 +173,10 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
 
     async def _async_poll(self) -> dict[str, Instance]:
         instances = {one.id: one for one in await self.provider.instances()}
-        if not self.provider.list_has_phone_number:
-            await self._async_add_phone_numbers(instances)
+        await self.phone_numbers.add_to(instances)
+        if self._shutdown_requested:
+            # what still arrives changes nothing
+            return self.data
         self.polled_at = monotonic()
         if instances != self.data:
             for instance_id, known in (self.data or {}).items():
@@ -202,32 +199,6 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         if account_id and account_id != data.get(CONF_ACCOUNT_ID):
             self.hass.config_entries.async_update_entry(
                 self.config_entry, data={**data, CONF_ACCOUNT_ID: account_id}
-            )
-
-    async def _async_add_phone_numbers(self, instances: dict[str, Instance]) -> None:
-        """Ask once for each number that somebody wants to see."""
-        wanted = {
-            instance_id
-            for instance_id in self.asked_for
-            if instance_id in instances
-            and instances[instance_id].status is InstanceStatus.CONNECTED
-        }
-        for instance_id in self._phone_numbers.keys() - wanted:
-            del self._phone_numbers[instance_id]
-        for instance_id in self._questions.keys() - wanted:
-            del self._questions[instance_id]
-        for instance_id in wanted - self._phone_numbers.keys():
-            if self._questions[instance_id] == MAX_QUESTIONS:
-                continue
-            # where there is no answer yet, the next poll asks again
-            with suppress(GatewayError):
-                one = await self.provider.instance(instance_id)
-                self._questions[instance_id] += 1
-                if one.phone_number:
-                    self._phone_numbers[instance_id] = one.phone_number
-        for instance_id, number in self._phone_numbers.items():
-            instances[instance_id] = replace(
-                instances[instance_id], phone_number=number
             )
 
     def _note_movement(self, instances: dict[str, Instance]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+import asyncio
 from base64 import b64encode
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,6 @@ from .pairing import ONGOING, Pairing, Phase, pair
 from .providers.models import GatewayError, Unauthorized
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import AsyncGenerator
     from contextlib import AbstractContextManager
 
@@ -58,6 +58,7 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
     _pairing = Pairing(phase=Phase.WAITING)
     _pairings: AsyncGenerator[Pairing]
     _next: asyncio.Task[Pairing] | None = None
+    _creation: asyncio.Task[Instance] | None = None
 
     @abstractmethod
     async def async_step_finish(
@@ -104,11 +105,7 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
             errors = {CONF_NAME: "name_required"}
         elif user_input is not None:
             try:
-                self._instance = await self.provider.create_once(
-                    name,
-                    known={one.id for one in self.instances},
-                    instance_type=user_input.get(CONF_TYPE),
-                )
+                self._instance = await self._create(name, user_input.get(CONF_TYPE))
             except GatewayError as err:
                 errors, message = {"base": self._error_key(err)}, str(err)
             else:
@@ -128,6 +125,22 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
             provider=self.provider.name,
             message=message,
         )
+
+    async def _create(self, name: str, instance_type: str | None) -> Instance:
+        """Create one instance, also for a form that is submitted twice at once."""
+        if self._creation is None:
+            self._creation = self.hass.async_create_task(
+                self.provider.create_once(
+                    name,
+                    known={one.id for one in self.instances},
+                    instance_type=instance_type,
+                )
+            )
+        try:
+            return await asyncio.shield(self._creation)
+        except GatewayError:
+            self._creation = None
+            raise
 
     async def async_step_pair(
         self, _user_input: dict[str, Any] | None = None

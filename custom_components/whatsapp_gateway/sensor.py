@@ -95,10 +95,9 @@ class InstanceSensor(InstanceEntity, SensorEntity):
     async def async_added_to_hass(self) -> None:
         await super().async_added_to_hass()
         if self.entity_description.on_demand:
-            self.coordinator.asked_for.add(self.instance_id)
-            self.async_on_remove(
-                lambda: self.coordinator.asked_for.discard(self.instance_id)
-            )
+            wanted = self.coordinator.phone_numbers.wanted
+            wanted.add(self.instance_id)
+            self.async_on_remove(lambda: wanted.discard(self.instance_id))
             if self.native_value is None:
                 await self.coordinator.async_request_refresh()
 

@@ -32,6 +32,9 @@ class Fault:
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
+    """Seconds before the answer is made."""
+    late: float = 0.0
+    """Seconds for which the answer is on its way."""
     hang: bool = False
     drop: bool = False
     truncate: bool = False
@@ -165,6 +168,7 @@ class Gateway(ABC):
         if (answer := _faulty(fault)) is not None:
             return answer
         response = await self._answer(request, handler)
+        await asyncio.sleep(fault.late)
         if fault.truncate:
             return await self._truncated(request, response)
         return response

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
+from weakref import WeakValueDictionary
 
 from . import parsing
 from .client import Client
@@ -58,6 +60,8 @@ class Provider(Client, ABC):
         """
         super().__init__(session, url, api_key)
         self.instance_id = instance_id
+        self._performing: dict[tuple[str, Action], asyncio.Task[None]] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._unanswered: set[str] = set()
         self._unknown_statuses: set[str] = set()
 
@@ -88,9 +92,26 @@ class Provider(Client, ABC):
     async def instance(self, instance_id: str) -> Instance:
         """Return one instance as it is now."""
 
-    @abstractmethod
     async def perform(self, action: Action, instance_id: str) -> None:
-        """Carry out one of `actions`; succeeds where it is so already."""
+        """Carry out one of `actions`; succeeds where it is so already.
+
+        It is done once for all who ask for it at the same time.
+        """
+        key = (instance_id, action)
+        if (task := self._performing.get(key)) is None:
+            task = asyncio.create_task(self._perform_in_turn(action, instance_id))
+            self._performing[key] = task
+            task.add_done_callback(lambda _: self._performing.pop(key))
+        # who stops waiting stops nobody else
+        await asyncio.shield(task)
+
+    async def _perform_in_turn(self, action: Action, instance_id: str) -> None:
+        async with self._turns.setdefault(instance_id, asyncio.Lock()):
+            await self._perform(action, instance_id)
+
+    @abstractmethod
+    async def _perform(self, action: Action, instance_id: str) -> None:
+        """Ask the gateway for an action."""
 
     @abstractmethod
     async def qr(self, instance_id: str) -> QrCode | None:

@@ -91,7 +91,7 @@ class Wappfy(Provider):
         return self._instance(await self._get(path))
 
     @override
-    async def perform(self, action: Action, instance_id: str) -> None:
+    async def _perform(self, action: Action, instance_id: str) -> None:
         path = path_of(PATH, instance_id, f"/{action}")
         # 409 on these two: already in the requested state
         conflict_ok = action in {Action.CONNECT, Action.DISCONNECT}

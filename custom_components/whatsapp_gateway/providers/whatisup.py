@@ -61,7 +61,7 @@ class WhatIsUp(Provider):
         return self._instance(await self._get(path_of(PATH, instance_id)))
 
     @override
-    async def perform(self, action: Action, instance_id: str) -> None:
+    async def _perform(self, action: Action, instance_id: str) -> None:
         """Start the session, which is what asking for the QR code does."""
         await self.qr(instance_id)
 

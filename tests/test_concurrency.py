@@ -1,0 +1,264 @@
+"""What happens at the same time does not get into each other's way."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
+from homeassistant.const import STATE_UNAVAILABLE
+from homeassistant.core import callback
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.event import async_track_state_change_event
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.whatsapp_gateway.const import DOMAIN
+
+from .common import state_of, until
+from .dialog import Dialog
+from .gateways.machine import State
+from .test_init import names
+
+if TYPE_CHECKING:
+    from homeassistant.core import Event, HomeAssistant
+
+    from .gateways import Gateway, VirtualPhone
+
+BUTTONS = [
+    ("wappfy", State.STOPPED, "connect", "connect"),
+    ("wappfy", State.CONNECTED, "restart", "restart"),
+    ("whatisup", State.STOPPED, "connect", "qr"),
+]
+
+
+def troubles(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return what was logged as a warning or worse, but for Home Assistant's own."""
+    return [
+        record.message
+        for record in caplog.records
+        if record.levelno >= logging.WARNING
+        and "has not been tested by Home Assistant" not in record.message
+    ]
+
+
+async def press(hass: HomeAssistant, action: str, name: str = "home") -> None:
+    """Press a button."""
+    data = {"entity_id": f"button.{name}_{action}"}
+    await hass.services.async_call("button", "press", data, blocking=True)
+
+
+@pytest.mark.parametrize(("provider_key", "state", "action", "route"), BUTTONS)
+async def test_ten_presses(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    state: State,
+    action: str,
+    route: str,
+) -> None:
+    """Ten presses at once are one request, and start the session once."""
+    one = gateway.add("Home", state)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    gateway.fail(route, delay=0.2)
+    await asyncio.gather(*(press(hass, action) for _ in range(10)))
+
+    assert gateway.count(route) == 1
+    assert one.starts == 1
+    one.state = state
+    await entry.runtime_data.async_refresh()
+    await press(hass, action)
+    assert one.starts == 2
+
+
+@pytest.mark.parametrize("provider_key", ["wappfy"])
+async def test_actions_in_turn(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
+) -> None:
+    """What is asked of an instance last is done last; others need not wait for it."""
+    one = gateway.add("Home", State.CONNECTED)
+    gateway.add("Shop", State.CONNECTED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    gateway.fail("restart", delay=0.5)
+    restart = asyncio.create_task(press(hass, "restart"))
+    await until(lambda: gateway.count("restart"))
+    disconnect = asyncio.create_task(press(hass, "disconnect"))
+    await press(hass, "disconnect", "shop")
+    assert not restart.done()
+
+    await asyncio.gather(restart, disconnect)
+
+    assert one.state is State.STOPPED
+    await until(lambda: state_of(hass, "sensor.home_status") == "disconnected")
+
+
+@pytest.mark.parametrize("provider_key", ["wappfy"])
+async def test_press_that_is_cancelled(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
+) -> None:
+    """Who stops waiting for an action does not stop it for the others."""
+    one = gateway.add("Home", State.STOPPED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    gateway.fail("connect", delay=0.2)
+    first, second = (asyncio.create_task(press(hass, "connect")) for _ in range(2))
+    await until(lambda: gateway.count("connect"))
+    first.cancel()
+    await second
+
+    assert one.starts == 1
+
+
+async def test_two_dialogs(
+    hass: HomeAssistant, gateway: Gateway, phone: VirtualPhone, entry: MockConfigEntry
+) -> None:
+    """Two dialogs and a button that link an instance start it once; both end well."""
+    one = gateway.add("Home", State.STOPPED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    dialogs = [Dialog(hass), Dialog(hass)]
+    for dialog in dialogs:
+        await dialog.open_options(entry)
+    await asyncio.gather(
+        press(hass, "connect"), *(dialog.choose("link") for dialog in dialogs)
+    )
+    codes = await asyncio.gather(*(dialog.code() for dialog in dialogs))
+    assert set(codes) == {codes[0]}
+    phone.scan(codes[0])
+    await asyncio.gather(*(dialog.wait_for() for dialog in dialogs))
+
+    assert one.starts == 1
+    assert {dialog.result["type"] for dialog in dialogs} == {"create_entry"}
+    assert state_of(hass, "sensor.home_status") == "connected"
+
+
+async def test_form_submitted_twice(
+    hass: HomeAssistant, gateway: Gateway, dialog: Dialog
+) -> None:
+    """A form that two tabs submit at once creates one instance, also after an error."""
+    await dialog.sign_in(gateway)
+    fields = {"name": "Home"}
+    fields |= {"type": "waha"} if "type" in dialog.result["data_schema"].schema else {}
+
+    async def submit() -> Any:
+        flow_id = dialog.result["flow_id"]
+        return await dialog.manager.async_configure(flow_id, fields)
+
+    gateway.fail("create", status=403)
+    refused = await asyncio.gather(submit(), submit())
+    assert [one["step_id"] for one in refused] == ["create"] * 2
+    gateway.fail("create", delay=0.2)
+    shown = await asyncio.gather(submit(), submit())
+
+    assert [one["step_id"] for one in shown] == ["pair"] * 2
+    assert len(gateway.sessions) == 1
+
+
+async def test_poll_during_an_action(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
+) -> None:
+    """A list that was made before an action does not come over one made after it."""
+    gateway.add("Home", State.STOPPED, linked=True)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    written: list[str] = []
+
+    @callback
+    def note(event: Event[Any]) -> None:
+        written.append(event.data["new_state"].state)
+
+    async_track_state_change_event(hass, ["sensor.home_status"], note)
+    gateway.fail("list", late=0.5, times=1)
+    poll = asyncio.create_task(entry.runtime_data.async_refresh())
+    await until(lambda: gateway.count("list") == 2)
+    await press(hass, "connect")
+    await poll
+    await until(lambda: state_of(hass, "sensor.home_status") == "connected")
+
+    assert "disconnected" not in written
+
+
+@pytest.mark.parametrize("how", ["unload", "remove", "reload"])
+async def test_unload_during_requests(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    caplog: pytest.LogCaptureFixture,
+    how: str,
+) -> None:
+    """Unloading waits for no request, and what still arrives changes nothing."""
+    one = gateway.add("Home", State.STOPPED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    one.name = "House"
+    gateway.add("Shop", State.WAITING)
+    gateway.fail("*", late=1)
+    requests = [
+        asyncio.create_task(entry.runtime_data.async_refresh()),
+        asyncio.create_task(press(hass, "connect")),
+    ]
+    await until(lambda: len(gateway.asked) == 3)
+    gateway.heal()
+    started = time.monotonic()
+    await getattr(hass.config_entries, f"async_{how}")(entry.entry_id)
+    assert time.monotonic() - started < 0.5
+    before = names(hass, entry)
+    await asyncio.gather(*requests)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert names(hass, entry) == before
+    assert not troubles(caplog)
+
+
+@pytest.mark.parametrize("how", ["unload", "remove"])
+async def test_unload_during_the_first_answer(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    caplog: pytest.LogCaptureFixture,
+    how: str,
+) -> None:
+    """Who an account belongs to is not kept for an account that is gone."""
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    gateway.add("Home", State.CONNECTED)
+    gateway.fail("list", late=0.3)
+    poll = asyncio.create_task(entry.runtime_data.async_refresh())
+    await until(lambda: gateway.count("list") == 2)
+    await getattr(hass.config_entries, f"async_{how}")(entry.entry_id)
+    await poll
+
+    assert names(hass, entry) == set()
+    assert not troubles(caplog)
+
+
+async def test_two_accounts(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
+) -> None:
+    """Two accounts at one gateway have nothing to do with each other."""
+    gateway.add("Home", State.STOPPED)
+    theirs = gateway.add("Shop", State.STOPPED, owner="somebody else")
+    other = MockConfigEntry(
+        domain=DOMAIN, data={**entry.data, "api_key": f"{gateway.key}_other"}
+    )
+    other.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    assert other.state is ConfigEntryState.LOADED
+    assert (names(hass, entry), names(hass, other)) == ({"Home"}, {"Shop"})
+
+    await press(hass, "connect")
+    assert theirs.starts == 0
+    del gateway.owners[gateway.key]
+    theirs.name = "Store"
+    for one in (entry, other):
+        await one.runtime_data.async_refresh()
+    assert state_of(hass, "sensor.home_status") == STATE_UNAVAILABLE
+    assert state_of(hass, "sensor.shop_status") == "disconnected"
+    assert (names(hass, entry), names(hass, other)) == ({"Home"}, {"Store"})
+    [flow] = hass.config_entries.flow.async_progress()
+    assert flow["context"]["source"] == SOURCE_REAUTH
+    assert flow["context"]["entry_id"] == entry.entry_id
+    hass.config_entries.flow.async_abort(flow["flow_id"])
+
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert other.state is ConfigEntryState.LOADED
+    [device] = dr.async_entries_for_config_entry(dr.async_get(hass), other.entry_id)
+    assert device.name == "Store"
