@@ -36,6 +36,7 @@ ACTION_TIME_LIMIT = 30.0
 MAX_BODY = 8 * 1024 * 1024
 MAX_MESSAGE = 200
 DEFAULT_RETRY_AFTER = 30.0
+MIN_RETRY_AFTER = 1.0
 MAX_RETRY_AFTER = 120.0
 
 _LOGGER = logging.getLogger(__name__)
@@ -176,4 +177,4 @@ def _retry_after(headers: CIMultiDictProxy[str]) -> float:
         seconds = float(headers["X-RateLimit-Reset"]) - time()
     with suppress(KeyError, ValueError):
         seconds = float(headers[hdrs.RETRY_AFTER])
-    return min(max(1.0, seconds), MAX_RETRY_AFTER)
+    return min(max(MIN_RETRY_AFTER, seconds), MAX_RETRY_AFTER)
