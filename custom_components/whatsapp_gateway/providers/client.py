@@ -107,6 +107,9 @@ class Client:
         if response.headers.get("X-RateLimit-Remaining") == "0":
             self._resume_at = monotonic() + _retry_after(response.headers)
         if 200 <= response.status < 300:  # noqa: PLR2004
+            if body.lstrip().startswith(b"<"):
+                # a proxy answers, and nothing has been done
+                raise BadResponse("A web page")
             return body
         if conflict_ok and response.status == HTTPStatus.CONFLICT:
             return b""
