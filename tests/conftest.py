@@ -28,6 +28,18 @@ SCALE = 20.0
 """How much faster than the clock WhatsApp's time runs in the tests."""
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many cells of the fault matrix have been checked."""
+    reports = terminalreporter.getreports("passed") + terminalreporter.getreports(
+        "failed"
+    )
+    cells = [
+        value for one in reports for key, value in one.user_properties if key == "cells"
+    ]
+    if cells:
+        terminalreporter.write_line(f"fault matrix: {sum(cells)} cells")
+
+
 @pytest.fixture(autouse=True)
 def _integration(enable_custom_integrations: None, socket_enabled: None) -> None:
     """Let Home Assistant find the integration, and the gateways be reached."""
@@ -102,7 +114,7 @@ def entry(hass: HomeAssistant, provider_key: str, gateway: Gateway) -> MockConfi
         title=PROVIDERS[provider_key].name,
         data={
             "provider": provider_key,
-            "gateway": gateway.url.removeprefix("http://"),
+            "gateway": gateway.url.partition("://")[2],
             "url": gateway.url,
             "api_key": gateway.key,
         },

@@ -46,6 +46,11 @@ class Dialog:
         self._result = result
 
     @property
+    def flow_id(self) -> str | None:
+        """Which flow it is, or was."""
+        return self.result and str(self.result["flow_id"])
+
+    @property
     def step(self) -> str:
         """The step that is shown."""
         step: str = self.result["step_id"]

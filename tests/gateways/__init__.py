@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from .fault import Fault
 from .phone import ExpiredCodeError, VirtualPhone
-from .server import Fault, Gateway
+from .server import Gateway
 from .wappfy import WappfyGateway
 from .whatisup import WhatIsUpGateway
 

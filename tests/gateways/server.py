@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 import re
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from aiohttp import web
 
+from .fault import Fault, damaged, instead
 from .machine import Session, State
 
 if TYPE_CHECKING:
@@ -19,29 +20,6 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-HTML = "<html><body><h1>Bad gateway</h1></body></html>"
-HUGE = 50 * 1024 * 1024
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fault:
-    """What goes wrong on a route, for `times` requests or until it is healed."""
-
-    status: int | None = None
-    body: bytes | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    delay: float = 0.0
-    """Seconds before the answer is made."""
-    late: float = 0.0
-    """Seconds for which the answer is on its way."""
-    hang: bool = False
-    drop: bool = False
-    truncate: bool = False
-    html: bool = False
-    redirect: str | None = None
-    huge: bool = False
-    times: int | None = None
 
 
 @dataclass(frozen=True)
@@ -68,8 +46,11 @@ class Gateway(ABC):
         self.sessions: dict[str, Session] = {}
         self.asked: list[Asked] = []
         self.faults: dict[str, Fault] = {}
+        self.then: dict[str, Callable[[web.RequestHandler], None]] = {}
+        """What happens once, when a route is answered the next time on a connection."""
         self._failed: dict[str, int] = {}
         self._stopping = asyncio.Event()
+        self._runner: web.AppRunner | None = None
         self.url = ""
 
     @abstractmethod
@@ -109,6 +90,15 @@ class Gateway(ABC):
     def heal(self) -> None:
         """Take all faults away."""
         self.faults.clear()
+        self.then.clear()
+
+    def hang_up(self, spared: web.RequestHandler | None = None) -> None:
+        """Close all connections but one, so that the next request needs a new one."""
+        assert self._runner is not None
+        assert self._runner.server is not None
+        for connection in self._runner.server.connections:
+            if connection is not spared:
+                connection.force_close()
 
     def count(self, route: str) -> int:
         """Tell how often a route was asked for."""
@@ -139,7 +129,9 @@ class Gateway(ABC):
         """Serve on loopback."""
         app = web.Application(middlewares=[self._middleware])
         app.add_routes(self.routes())
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        self._runner = runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=0.1
+        )
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=ssl)
         await site.start()
@@ -159,19 +151,20 @@ class Gateway(ABC):
         self.asked.append(asked)
         fault = self._next_fault(route)
         await asyncio.sleep(fault.delay)
-        if fault.drop or fault.hang:
-            if fault.hang:
-                await self._stopping.wait()
-            if request.transport is not None:
-                request.transport.abort()
-            return web.Response()
-        if (answer := _faulty(fault)) is not None:
+        if fault.code and fault.status:
+            response = self.error(fault.status, fault.code, fault.message)
+            response.headers.update(fault.headers)
+            return response
+        if (answer := await instead(fault, request, self._stopping)) is not None:
             return answer
-        response = await self._answer(request, handler)
+        answer = await self._answer(request, handler)
         await asyncio.sleep(fault.late)
-        if fault.truncate:
-            return await self._truncated(request, response)
-        return response
+        if fault.truncate or fault.halve:
+            answer = await damaged(fault, request, answer)
+        if act := self.then.pop(route, None):
+            answer.force_close()
+            act(request.protocol)
+        return answer
 
     async def _answer(
         self, request: web.Request, handler: Handler
@@ -196,38 +189,6 @@ class Gateway(ABC):
                 self._failed[name] = failed + 1
                 return fault
         return Fault()
-
-    async def _truncated(
-        self, request: web.Request, response: web.StreamResponse
-    ) -> web.StreamResponse:
-        assert isinstance(response, web.Response)
-        assert isinstance(response.body, bytes)
-        cut = web.StreamResponse(status=response.status)
-        cut.content_length = len(response.body)
-        await cut.prepare(request)
-        await cut.write(response.body[: len(response.body) // 2])
-        assert request.transport is not None
-        request.transport.close()
-        return cut
-
-
-def _faulty(fault: Fault) -> web.Response | None:
-    if fault.redirect:
-        return web.Response(status=307, headers={"Location": fault.redirect})
-    if fault.html:
-        return web.Response(
-            status=fault.status or 200, text=HTML, content_type="text/html"
-        )
-    if fault.huge:
-        return web.Response(body=b" " * HUGE, content_type="application/json")
-    if fault.body is not None or fault.status is not None:
-        return web.Response(
-            status=fault.status or 200,
-            body=fault.body or b"",
-            headers=fault.headers,
-            content_type="application/json",
-        )
-    return None
 
 
 def iso(moment: float | None, *, milliseconds: bool = False) -> str | None:

@@ -40,6 +40,7 @@ class WhatIsUpGateway(Gateway):
         super().__init__(scale=scale)
         self.bound: dict[str, str] = {}
         """Keys that open one instance only, and its id."""
+        self.burst = BURST
         self.clock_ahead = 0.0
         """Seconds by which the gateway's clock is ahead of all others."""
         self._customers = uuid4()
@@ -73,8 +74,8 @@ class WhatIsUpGateway(Gateway):
     @override
     def limit(self, key: str) -> tuple[bool, dict[str, str]]:
         now = time.time()
-        tokens, filled = self._buckets.get(key, (BURST, now))
-        tokens = min(BURST, tokens + (now - filled) * self.scale)
+        tokens, filled = self._buckets.get(key, (self.burst, now))
+        tokens = min(self.burst, tokens + (now - filled) * self.scale)
         if tokens < 1:
             self._buckets[key] = (tokens, now)
             return False, {"Retry-After": "1"}

@@ -1,0 +1,177 @@
+"""Every fault by its name, and what brings it about and ends it again."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+import socket
+import time
+from typing import TYPE_CHECKING, Any, override
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+import pytest
+
+from custom_components.whatsapp_gateway.providers import client
+
+from .authority import HOST
+
+if TYPE_CHECKING:
+    import ssl
+
+    from aiohttp import TCPConnector, web
+
+    from .gateways import Gateway
+
+TABLE = Path(__file__).parent / "faults.csv"
+SECRET = "The key {} is not allowed to do this"  # noqa: S105
+STATUSES = {
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    409: "conflict",
+    422: "validation_error",
+    429: "rate_limited",
+    500: "internal_error",
+}
+PAUSES = {
+    "429_retry_after": {"Retry-After": "1"},
+    "429_reset": {"X-RateLimit-Reset": str(int(time.time()) + 3600)},
+}
+OTHERS: dict[str, dict[str, Any]] = {
+    "502_html": {"status": 502, "html": True},
+    "200_html": {"html": True},
+    "hang": {"hang": True},
+    "slow": {"slow": True},
+    "drop": {"drop": True},
+    "truncated": {"truncate": True},
+    "half_json": {"halve": True},
+    "empty": {"body": b""},
+    "50_mb": {"huge": True},
+}
+WRONG: dict[str, dict[str, bytes]] = {
+    "wrong_shape": {
+        "list": b'{"data": {"items": {"id": "one", "status": "connected"}}}',
+        "*": b'{"data": [{"id": "one", "status": "connected", "qr": "2@"}]}',
+    },
+    "wrong_types": {
+        "list": b'{"data": [{"id": 7, "name": [], "status": 3}]}',
+        "qr": b'{"data": {"qr": 7, "raw": ["2@"], "expires_at": {}}}',
+        "*": b'{"data": {"id": 7, "name": [], "status": {}}}',
+    },
+}
+WHOLE_HOST = ("tls", "name")
+"""What happens to all routes at once."""
+FAULTS = {
+    *map(str, STATUSES),
+    *PAUSES,
+    *OTHERS,
+    *WRONG,
+    *WHOLE_HOST,
+    "redirect",
+}
+TIME_LIMIT = 0.06
+"""Seconds after which a request is given up, while the gateway is slow."""
+
+
+def read_table() -> dict[tuple[str, str, str], dict[str, str]]:
+    """Return the expected outcome of each fault by provider, place and route."""
+    with TABLE.open(newline="") as file:
+        return {
+            (row.pop("provider"), row.pop("place"), row.pop("route")): row
+            for row in csv.DictReader(file)
+        }
+
+
+class Names(AbstractResolver):
+    """A resolver that knows one name, or none."""
+
+    known = True
+
+    @override
+    async def resolve(
+        self, host: str, port: int = 0, family: Any = 0
+    ) -> list[ResolveResult]:
+        if host != HOST or not self.known:
+            raise OSError(None, f"{host} does not resolve")
+        return [
+            ResolveResult(
+                hostname=host,
+                host="127.0.0.1",
+                port=port,
+                family=socket.AF_INET,
+                proto=0,
+                flags=0,
+            )
+        ]
+
+    @override
+    async def close(self) -> None:
+        """Have nothing to close."""
+
+    real_close = close
+    """What newer Home Assistants call."""
+
+
+@dataclass
+class Trouble:
+    """Brings faults over a gateway, one at a time."""
+
+    gateway: Gateway
+    names: Names
+    context: ssl.SSLContext
+    good: Path
+    bad: Path
+    elsewhere: Gateway
+    connector: TCPConnector
+    _patch: pytest.MonkeyPatch = field(default_factory=pytest.MonkeyPatch)
+
+    async def begin(self, fault: str, route: str, after: str | None) -> None:
+        """Let a fault come over a route, which is asked `after` another one."""
+        if fault in {"hang", "slow"}:
+            kind = "READ" if route in {"list", "one"} else "ACTION"
+            self._patch.setattr(client, f"{kind}_TIME_LIMIT", TIME_LIMIT)
+        if fault not in WHOLE_HOST:
+            self.gateway.fail(route, **self._values(fault, route))
+        elif after:
+            self.gateway.then[after] = partial(self._strike, fault)
+        else:
+            self._strike(fault)
+            # let the other side notice that its connections are closed
+            await asyncio.sleep(0.01)
+
+    async def end(self, fault: str) -> None:
+        """Heal it, and wait until a pause is over that the gateway asked for."""
+        self._patch.undo()
+        self.gateway.heal()
+        self.context.load_cert_chain(self.good)
+        self.names.known = True
+        if fault.startswith("429"):
+            await asyncio.sleep(1.1 * client.MAX_RETRY_AFTER)
+
+    def _values(self, fault: str, route: str) -> dict[str, Any]:
+        if fault == "redirect":
+            return {"redirect": f"{self.elsewhere.url}/api/instances"}
+        if fault in WRONG:
+            bodies = WRONG[fault]
+            return {"body": bodies.get(route, bodies["*"])}
+        if fault in OTHERS:
+            return OTHERS[fault]
+        status = int(fault.partition("_")[0])
+        return {
+            "status": status,
+            "code": STATUSES[status],
+            "message": SECRET.format(self.gateway.key),
+            "headers": PAUSES.get(fault, {}),
+        }
+
+    def _strike(self, fault: str, spared: web.RequestHandler | None = None) -> None:
+        """Let it happen on every connection that is made from now on."""
+        if fault == "tls":
+            self.context.load_cert_chain(self.bad)
+        else:
+            self.names.known = False
+            self.connector.clear_dns_cache()
+        self.gateway.hang_up(spared)

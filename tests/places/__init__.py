@@ -1,0 +1,77 @@
+"""Every place that asks the gateway, by the name that it has in the table of faults."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tests.gateways.machine import State
+
+from .account import PhoneNumber, Poll, Setup, Stage
+from .actions import (
+    Button,
+    CreateInstance,
+    CreateUnanswered,
+    DeleteInstance,
+    Picture,
+)
+from .dialogs import (
+    BoundInstance,
+    Credentials,
+    Finish,
+    FlowCreate,
+    OptionsCreate,
+    Reauth,
+    Reconfigure,
+    Restart,
+)
+from .pairing import (
+    Engine,
+    FlowLink,
+    OptionsLink,
+    OptionsLinked,
+    RepairLink,
+    RepairLinked,
+)
+from .place import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PLACES: dict[str, Callable[[Stage, str], Place]] = {
+    "setup": Setup,
+    "poll": Poll,
+    "phone_number": PhoneNumber,
+    "button_connect": partial(Button, action="connect", state=State.STOPPED),
+    "button_disconnect": partial(Button, action="disconnect", state=State.CONNECTED),
+    "button_restart": partial(Button, action="restart", state=State.FAILED),
+    "button_logout": partial(Button, action="logout", state=State.CONNECTED),
+    "image": Picture,
+    "create_instance": CreateInstance,
+    "create_instance_unanswered": CreateUnanswered,
+    "delete_instance": DeleteInstance,
+    "flow_credentials": Credentials,
+    "flow_instance": BoundInstance,
+    "flow_create": FlowCreate,
+    "flow_create_unanswered": FlowCreate,
+    "flow_start": partial(FlowLink, starts=True),
+    "flow_scan": partial(FlowLink, starts=False),
+    "flow_finish": Finish,
+    "reauth": Reauth,
+    "reconfigure": Reconfigure,
+    "options_create": OptionsCreate,
+    "options_create_unanswered": OptionsCreate,
+    "options_start": partial(OptionsLink, starts=True),
+    "options_scan": partial(OptionsLink, starts=False),
+    "options_finish": partial(OptionsLinked, starts=False),
+    "repair_restart": Restart,
+    "repair_start": partial(RepairLink, starts=True),
+    "repair_scan": partial(RepairLink, starts=False),
+    "repair_finish": partial(RepairLinked, starts=False),
+}
+ENGINE = {
+    "engine_start": partial(Engine, starts=True),
+    "engine_scan": partial(Engine, starts=False),
+}
+
+__all__ = ["ENGINE", "PLACES", "Place", "Stage"]

@@ -1,0 +1,151 @@
+"""What a person or an automation does with an instance, beyond the dialogs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import override
+
+from homeassistant.helpers import device_registry as dr
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
+
+from custom_components.whatsapp_gateway import image
+from custom_components.whatsapp_gateway.const import DOMAIN
+from tests.common import read_qr, state_of
+from tests.dialog import key_of
+from tests.gateways import WappfyGateway
+from tests.gateways.machine import State
+from tests.test_entities import BUTTONS
+
+from .account import NUMBERS, STATUS, AccountPlace, Stage
+
+
+class Button(AccountPlace):
+    """A button, and the poll that follows a press."""
+
+    def __init__(self, stage: Stage, route: str, *, action: str, state: State) -> None:
+        """Press a button in a state in which it makes sense."""
+        super().__init__(stage, route)
+        self.entity = BUTTONS[key_of(stage.gateway)][action]
+        self.state = state
+        if route == "list":
+            self.after = action if stage.gateway.key == WappfyGateway.key else "qr"
+
+    @override
+    async def prepare(self) -> None:
+        # starts before a request is given up
+        self.one.linked, self.one.scale = False, 100
+        self.one.state = self.state
+        await self.refresh()
+        self.before = state_of(self.hass, STATUS)
+
+    @override
+    async def attempt(self) -> str:
+        return await self.call("button", "press", {"entity_id": self.entity})
+
+
+class Picture(AccountPlace):
+    """The picture of the code, as a browser fetches it."""
+
+    state = State.WAITING
+
+    @override
+    async def open(self) -> None:
+        await super().open()
+        # lives longer than the test
+        self.one.scale = 1
+        self.one.state = self.state
+        self.client = await self.stage.hass_client()
+
+    @override
+    async def prepare(self) -> None:
+        # a change takes the picture away that is still there
+        self.one.name = f"Home {next(NUMBERS)}"
+        await self.refresh()
+
+    @override
+    async def attempt(self) -> str:
+        answer = await self.client.get("/api/image_proxy/image.home_qr_code")
+        assert self.one.code is not None
+        if answer.status == HTTPStatus.OK:
+            return str(read_qr(await answer.read()) == self.one.code.text and "ok")
+        return "no_picture"
+
+    @override
+    async def again(self) -> str:
+        soon = datetime.now(UTC) + timedelta(seconds=image.RETRY_INTERVAL + 1)
+        async_fire_time_changed(self.hass, soon)
+        await self.hass.async_block_till_done()
+        return await self.attempt()
+
+
+class CreateInstance(AccountPlace):
+    """The action that creates an instance, and the poll that follows it."""
+
+    def __init__(self, stage: Stage, route: str) -> None:
+        """Create under a name of its own each time."""
+        super().__init__(stage, route)
+        self.name = self.outcome = ""
+        self.after = None if route == "create" else "create"
+
+    @override
+    async def prepare(self) -> None:
+        self.name = f"Shop {next(NUMBERS)}"
+        self.gateway.sessions = {self.one.id: self.one}
+        self.change()
+
+    @override
+    async def attempt(self) -> str:
+        data = {"config_entry_id": self.entry.entry_id, "name": self.name}
+        self.outcome = await self.call(DOMAIN, "create_instance", data)
+        return self.outcome
+
+    @override
+    async def again(self) -> str:
+        outcome = self.outcome if self.outcome == "ok" else await super().again()
+        names = [one.name for one in self.gateway.sessions.values()]
+        return outcome if names.count(self.name) == 1 else f"{names} created"
+
+
+class CreateUnanswered(CreateInstance):
+    """The look whether the instance was created, as no answer came."""
+
+    @override
+    async def prepare(self) -> None:
+        await super().prepare()
+        self.gateway.fail("create", truncate=True, times=1)
+
+    @override
+    async def refresh(self) -> None:
+        await self.attempt()
+
+
+class DeleteInstance(AccountPlace):
+    """The action that deletes an instance, and the poll that follows it."""
+
+    def __init__(self, stage: Stage, route: str) -> None:
+        """Delete another instance each time."""
+        super().__init__(stage, route)
+        self.device_id = ""
+        self.after = None if route == "delete" else "delete"
+
+    @override
+    async def prepare(self) -> None:
+        self.gateway.sessions = {self.one.id: self.one}
+        shop = self.gateway.add("Shop", State.CONNECTED)
+        await self.refresh()
+        device = self.device_of(shop)
+        assert device is not None
+        self.device_id = device.id
+        self.change()
+
+    @override
+    async def attempt(self) -> str:
+        return await self.call(DOMAIN, "delete_instance", {"device_id": self.device_id})
+
+    @override
+    async def again(self) -> str:
+        gone = dr.async_get(self.hass).async_get(self.device_id) is None
+        outcome = "ok" if gone else await super().again()
+        left = self.gateway.sessions.keys() - {self.one.id}
+        return f"{left} left" if left else outcome
