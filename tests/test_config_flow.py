@@ -220,7 +220,7 @@ async def test_mistakes(
     [
         ({"html": True}, "url", "not_a_gateway"),
         ({"body": b'{"hello": "world"}'}, "url", "not_a_gateway"),
-        ({"status": 404}, "url", "not_found"),
+        ({"status": 404}, "url", "not_a_gateway"),
         ({"redirect": "https://elsewhere.example"}, "url", "not_a_gateway"),
         ({"status": 500}, "url", "cannot_connect"),
         ({"status": 403}, "api_key", "rejected"),

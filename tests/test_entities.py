@@ -25,6 +25,8 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
+from custom_components.whatsapp_gateway.providers import client
+
 from .common import read_qr, state_of, until
 from .gateways.machine import State
 from .test_init import later
@@ -326,6 +328,33 @@ async def test_late_phone_number(
     for _ in range(10):
         await later(hass, freezer, 31)
     assert gateway.count("one") == asked + 5
+
+
+@pytest.mark.parametrize("provider_key", ["wappfy"])
+async def test_slow_phone_number(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    freezer: FrozenDateTimeFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A gateway that does not answer is asked for one number in a poll, in turn."""
+    monkeypatch.setattr(client, "READ_TIME_LIMIT", 0.3)
+    for name in ("Home", "Shop"):
+        gateway.add(name, State.CONNECTED)
+    gateway.fail("one", hang=True)
+    await enable(hass, entry, freezer)
+    asked = gateway.count("one")
+    for _ in range(2):
+        await later(hass, freezer, 31)
+    assert gateway.count("one") == asked + 2
+    assert len({one.path for one in gateway.asked if one.route == "one"}) == 2
+    assert state_of(hass, "sensor.home_status") == "connected"
+
+    gateway.heal()
+    await later(hass, freezer, 31)
+    assert state_of(hass, "sensor.home_phone_number") == "+5511999998888"
+    assert state_of(hass, "sensor.shop_phone_number") == "+5511999998888"
 
 
 @pytest.mark.parametrize("provider_key", ["wappfy"])

@@ -335,6 +335,24 @@ async def test_incomplete_list(
     assert names(hass, entry) == {"Home", "Shop"}
 
 
+@pytest.mark.parametrize("provider_key", ["whatisup"])
+async def test_page_of_a_proxy(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
+) -> None:
+    """A proxy's page does not remove the one instance of a bound key."""
+    one = gateway.add("Home", State.CONNECTED)
+    data = {**entry.data, "instance_id": one.id}
+    hass.config_entries.async_update_entry(entry, data=data)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    gateway.fail("one", status=404, html=True)
+    await entry.runtime_data.async_refresh()
+    assert names(hass, entry) == {"Home"}
+
+    gateway.fail("one", status=404)
+    await entry.runtime_data.async_refresh()
+    assert names(hass, entry) == set()
+
+
 async def test_unique_ids(
     hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
 ) -> None:

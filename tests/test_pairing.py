@@ -146,7 +146,7 @@ async def test_expired_code_of_a_running_round(
     first, *others = await stay(pair(provider, one.id), one)
 
     assert len(others) == len(CODE_LIVES) - 1
-    assert first < 1.5 * pairing.POLL_INTERVAL
+    assert first < 2 * pairing.REFRESH_INTERVAL
     assert max(others) < 0
 
 
@@ -259,24 +259,33 @@ async def test_short_outage(
         assert (await phases(pairings))[-1] is Phase.LINKED
 
 
-@pytest.mark.parametrize("fault", [{"status": 500}, {"html": True}, {"drop": True}])
+@pytest.mark.parametrize(
+    ("fault", "phase"),
+    [
+        ({"status": 500}, Phase.UNREACHABLE),
+        ({"drop": True}, Phase.UNREACHABLE),
+        ({"html": True}, Phase.NOT_UNDERSTOOD),
+    ],
+    ids=str,
+)
 async def test_long_outage(
-    gateway: Gateway, provider: Provider, fault: dict[str, Any]
+    gateway: Gateway, provider: Provider, fault: dict[str, Any], phase: Phase
 ) -> None:
     """A gateway that stays away ends it."""
     one = gateway.add("Home")
     gateway.fail("*", **fault)
 
-    assert await phases(pair(provider, one.id)) == [Phase.WAITING, Phase.UNREACHABLE]
+    assert await phases(pair(provider, one.id)) == [Phase.WAITING, phase]
 
 
 @pytest.mark.parametrize("status", [403, 404])
 async def test_code_refused(gateway: Gateway, provider: Provider, status: int) -> None:
     """Where only the code is refused, the instance is not taken for deleted."""
     one = gateway.add("Home", State.WAITING)
-    gateway.fail("qr", status=status)
+    gateway.fail("qr", status=status, code="no", message="Ask your admin")
+    [*_, last] = [shown async for shown in pair(provider, one.id)]
 
-    assert (await phases(pair(provider, one.id)))[-1] is Phase.UNREACHABLE
+    assert last == Pairing(phase=Phase.REJECTED, message="Ask your admin")
 
 
 @pytest.mark.parametrize(

@@ -237,7 +237,7 @@ async def test_create_once(gateway: Gateway, provider: Provider) -> None:
         ({"status": 400}, Rejected),
         ({"status": 401}, Unauthorized),
         ({"status": 403}, Rejected),
-        ({"status": 404}, NotFound),
+        ({"status": 404, "html": True}, BadResponse),
         ({"status": 408}, Unreachable),
         ({"status": 422, "body": b'{"error": "No"}'}, Rejected),
         ({"status": 429}, RateLimited),
@@ -274,6 +274,20 @@ async def test_failures(
     monkeypatch.undo()
     fresh = PROVIDERS[_key(gateway)](provider._session, gateway.url, gateway.key)
     await CALLS[route](fresh, one.id)
+
+
+@pytest.mark.parametrize(("provider_key", "route"), EVERY_ROUTE)
+async def test_not_found(gateway: Gateway, provider: Provider, route: str) -> None:
+    """An instance may be missing; where a route is, it is no gateway."""
+    error = BadResponse if route == "list" else NotFound
+    gateway.fail(route, status=404)
+    with pytest.raises(error) as raised:
+        await CALLS[route](provider, "one")
+    assert type(raised.value) is error
+
+    gateway.fail("create", status=404)
+    with pytest.raises(BadResponse):
+        await provider.create_once("Home", known=set())
 
 
 def _key(gateway: Gateway) -> str:

@@ -56,6 +56,7 @@ class Phase(StrEnum):
     FAILED = "instance_failed"
     GONE = "instance_gone"
     UNREACHABLE = "gateway_gone"
+    NOT_UNDERSTOOD = "not_a_gateway"
     UNAUTHORIZED = "invalid_auth"
     REJECTED = "rejected"
 
@@ -71,6 +72,18 @@ class Pairing:
     png: bytes | None = field(default=None, repr=False)
     message: str = ""
     """The gateway's own words, where it rejected something."""
+
+
+class _CodeRefused(GatewayError):
+    """The gateway has the instance and gives no code for it."""
+
+
+def _outcome(err: GatewayError) -> Pairing:
+    """Tell what has gone wrong for too long."""
+    if isinstance(err, _CodeRefused):
+        return Pairing(phase=Phase.REJECTED, message=str(err))
+    bad = isinstance(err, BadResponse)
+    return Pairing(phase=Phase.NOT_UNDERSTOOD if bad else Phase.UNREACHABLE)
 
 
 async def pair(provider: Provider, instance_id: str) -> AsyncGenerator[Pairing]:
@@ -133,10 +146,10 @@ class _Watch:
         except RateLimited as err:
             self.look_at = monotonic() + err.retry_after
             self.trouble_since = None
-        except GatewayError:
+        except GatewayError as err:
             self.trouble_since = self.trouble_since or monotonic()
             if monotonic() - self.trouble_since > PATIENCE:
-                return Pairing(phase=Phase.UNREACHABLE)
+                return _outcome(err)
         else:
             self.trouble_since = None
         return self._pairing()
@@ -175,7 +188,7 @@ class _Watch:
             code = await self.provider.qr(self.instance_id)
         except (NotFound, Rejected) as err:
             # the status tells what is wrong with the instance
-            raise BadResponse from err
+            raise _CodeRefused(str(err)) from err
         ends = self._end(code, asked_at) if code else 0.0
         if code is None or ends <= monotonic():
             self._forget_code()

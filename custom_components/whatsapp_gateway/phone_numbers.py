@@ -26,6 +26,7 @@ class PhoneNumbers:
         self._provider = provider
         self._known: dict[str, str] = {}
         self._questions: Counter[str] = Counter()
+        self._failures: Counter[str] = Counter()
 
     async def add_to(self, instances: dict[str, Instance]) -> None:
         """Add those that are wanted to the connected instances."""
@@ -36,22 +37,26 @@ class PhoneNumbers:
             for instance_id in self.wanted & instances.keys()
             if instances[instance_id].status is InstanceStatus.CONNECTED
         }
-        for instance_id in self._known.keys() - wanted:
-            del self._known[instance_id]
-        for instance_id in self._questions.keys() - wanted:
-            del self._questions[instance_id]
-        for instance_id in wanted - self._known.keys():
-            if self._questions[instance_id] < MAX_QUESTIONS:
-                await self._ask(instance_id)
+        for memory in (self._known, self._questions, self._failures):
+            for instance_id in memory.keys() - wanted:
+                del memory[instance_id]
+        # whose question fails comes last, and the next poll asks again
+        open_questions = sorted(
+            wanted - self._known.keys(), key=self._failures.__getitem__
+        )
+        with suppress(GatewayError):
+            for instance_id in open_questions:
+                if self._questions[instance_id] < MAX_QUESTIONS:
+                    await self._ask(instance_id)
         for instance_id, number in self._known.items():
             instances[instance_id] = replace(
                 instances[instance_id], phone_number=number
             )
 
     async def _ask(self, instance_id: str) -> None:
-        # where there is no answer yet, the next poll asks again
-        with suppress(GatewayError):
-            one = await self._provider.instance(instance_id)
-            self._questions[instance_id] += 1
-            if one.phone_number:
-                self._known[instance_id] = one.phone_number
+        self._failures[instance_id] += 1
+        one = await self._provider.instance(instance_id)
+        self._failures[instance_id] -= 1
+        self._questions[instance_id] += 1
+        if one.phone_number:
+            self._known[instance_id] = one.phone_number

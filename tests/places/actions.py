@@ -11,6 +11,7 @@ from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.whatsapp_gateway import image
 from custom_components.whatsapp_gateway.const import DOMAIN
+from custom_components.whatsapp_gateway.providers.models import LONGEST_LIFE
 from tests.common import read_qr, state_of
 from tests.dialog import key_of
 from tests.gateways import WappfyGateway
@@ -59,9 +60,8 @@ class Picture(AccountPlace):
 
     @override
     async def prepare(self) -> None:
-        # a change takes the picture away that is still there
-        self.one.name = f"Home {next(NUMBERS)}"
-        await self.refresh()
+        # takes the picture away that is still there
+        await self.let_pass(LONGEST_LIFE)
 
     @override
     async def attempt(self) -> str:
@@ -73,10 +73,14 @@ class Picture(AccountPlace):
 
     @override
     async def again(self) -> str:
-        soon = datetime.now(UTC) + timedelta(seconds=image.RETRY_INTERVAL + 1)
-        async_fire_time_changed(self.hass, soon)
-        await self.hass.async_block_till_done()
+        await self.let_pass(image.RETRY_INTERVAL)
         return await self.attempt()
+
+    async def let_pass(self, seconds: float) -> None:
+        """Let what is due until then happen now."""
+        then = datetime.now(UTC) + timedelta(seconds=seconds + 1)
+        async_fire_time_changed(self.hass, then)
+        await self.hass.async_block_till_done()
 
 
 class CreateInstance(AccountPlace):

@@ -67,11 +67,14 @@ class Provider(Client, ABC):
 
     async def instances(self) -> list[Instance]:
         """Return every instance of the account, each id once, or raise."""
-        if self.instance_id is None:
-            return parsing.unique(await self._list())
         try:
+            if self.instance_id is None:
+                return parsing.unique(await self._list())
             return [await self.instance(self.instance_id)]
-        except NotFound:
+        except NotFound as err:
+            if self.instance_id is None:
+                # what is missing is no instance
+                raise BadResponse("No such route") from err
             return []
 
     @abstractmethod
@@ -136,21 +139,20 @@ class Provider(Client, ABC):
 
         `known` are the ids of the instances there were before.
         """
+        if name in self._unanswered and (found := await self._find(name, known)):
+            return found
         try:
-            if name in self._unanswered and (found := await self._find(name, known)):
-                return found
-            try:
-                return await self.create(
-                    name, instance_type=instance_type, metadata=metadata
-                )
-            except (Unreachable, BadResponse):
-                self._unanswered.add(name)
-                if found := await self._find(name, known):
-                    return found
-                raise
+            return await self.create(
+                name, instance_type=instance_type, metadata=metadata
+            )
         except NotFound as err:
             # what is missing is no instance
             raise BadResponse("No such route") from err
+        except (Unreachable, BadResponse):
+            self._unanswered.add(name)
+            if found := await self._find(name, known):
+                return found
+            raise
 
     async def _find(self, name: str, known: Container[str]) -> Instance | None:
         """Return a new instance of this name."""

@@ -106,10 +106,10 @@ class Client:
         _LOGGER.debug("%s %s %s: %s", self.name, method, path, response.status)
         if response.headers.get("X-RateLimit-Remaining") == "0":
             self._resume_at = monotonic() + _retry_after(response.headers)
+        if response.status < 500 and body.lstrip().startswith(b"<"):  # noqa: PLR2004
+            # a proxy answers, who knows neither keys nor instances
+            raise BadResponse("A web page")
         if 200 <= response.status < 300:  # noqa: PLR2004
-            if body.lstrip().startswith(b"<"):
-                # a proxy answers, and nothing has been done
-                raise BadResponse("A web page")
             return body
         if conflict_ok and response.status == HTTPStatus.CONFLICT:
             return b""
