@@ -10,10 +10,12 @@ import logging
 from pathlib import Path
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
 from custom_components.whatsapp_gateway.providers import PROVIDERS, client
+from custom_components.whatsapp_gateway.providers.masking import MAX_MESSAGE
 from custom_components.whatsapp_gateway.providers.models import (
     Action,
     BadResponse,
@@ -234,6 +236,7 @@ async def test_create_once(gateway: Gateway, provider: Provider) -> None:
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
+        ({"status": 206}, BadResponse),
         ({"status": 400}, Rejected),
         ({"status": 401}, Unauthorized),
         ({"status": 403}, Rejected),
@@ -365,15 +368,65 @@ async def test_key_stays_here(gateway: Gateway, provider: Provider) -> None:
 
 async def test_message_without_key(gateway: Gateway, provider: Provider) -> None:
     """A gateway that repeats the key in its message does not leak it."""
-    message = f"Key {gateway.key}\nmay not " + "x" * 1000
+    message = f"Key {gateway.key}\nmay not " + "x " * 1000
     body = json.dumps({"error": {"code": "denied", "message": message}}).encode()
     gateway.fail("list", status=403, body=body)
 
-    with pytest.raises(Rejected, match="Key … may not x") as raised:
+    with pytest.raises(Rejected, match="Key … may not x x") as raised:
         await provider.instances()
 
     assert raised.value.code == "denied"
-    assert len(str(raised.value)) == client.MAX_MESSAGE
+    assert len(str(raised.value)) == MAX_MESSAGE
+
+
+CODE = "2@" + ",".join(["Zq7Wn3Xk9Lp2VdT5"] * 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The key {key} is refused", "The key … is refused"),
+        ("Unknown key: {upper}", "Unknown key: …"),
+        ("See /keys?key={quoted}", "See …"),
+        ("The key {cut}... is refused", "The key … is refused"),
+        ("密钥{key}无效", "密钥…无效"),
+        (f"{CODE} ran out", "… ran out"),
+        (f"No PNG: {PNG}", "No PNG: …"),
+        ("+55 (11) 99999-8888 is linked already", "… is linked already"),
+        ("5511999998888@c.us is linked already", "…@c.us is linked already"),
+        (
+            "At most 3 instances until 2026-05-01",
+            "At most 3 instances until 2026-05-01",
+        ),
+        ("\x1b[31mNo\x00\u202e", "[31mNo"),
+        ("WAITING_FOR_VERIFICATION", "WAITING_FOR_VERIFICATION"),
+        ("See https://gateway.example/plans", "See https://gateway.example/plans"),
+    ],
+    ids=range(13),
+)
+async def test_masked(
+    gateway: Gateway,
+    session: ClientSession,
+    text: str,
+    expected: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """No secret that a gateway repeats is told again, whatever it looks like there."""
+    key = "live_a/b+c=d"
+    forms = {"upper": key.upper(), "quoted": quote(key, safe=""), "cut": key[:9]}
+    provider = PROVIDERS[_key(gateway)](session, gateway.url, key)
+    told = text.format(key=key, **forms)
+    answer(gateway, "list", {"success": False, "error": {"message": told}})
+    answer(gateway, "one", {"id": "one", "status": told})
+
+    with pytest.raises(Rejected) as raised:
+        await provider.instances()
+    one = await provider.instance("one")
+
+    assert str(raised.value) == expected
+    assert (one.status, one.raw_status) == (None, expected)
+    unknown = f"{provider.name} reports an unknown status: {expected[:40]}"
+    assert unknown in caplog.messages
 
 
 @pytest.mark.parametrize(
@@ -491,12 +544,23 @@ async def test_odd_pages(gateway: Gateway, provider: Provider, totals: Any) -> N
 
 
 @pytest.mark.parametrize("provider_key", ["wappfy"])
-@pytest.mark.parametrize("total", ["many", [3], -1])
+@pytest.mark.parametrize("total", ["many", [3], [], -1, 0.5, True, "", "9" * 400])
 async def test_no_totals(gateway: Gateway, provider: Provider, total: Any) -> None:
     """What can't be a total is refused: devices might vanish by it."""
     answer(gateway, "list", {"data": {"items": [], "total": total}})
 
-    with pytest.raises(BadResponse):
+    with pytest.raises(BadResponse, match=r"^No total$") as raised:
+        await provider.instances()
+
+    assert raised.value.__context__ is None
+
+
+@pytest.mark.parametrize("success", [False, None, 0, "no"])
+async def test_no_success(gateway: Gateway, provider: Provider, success: Any) -> None:
+    """A list in an envelope that tells of no success is none."""
+    answer(gateway, "list", {"success": success, "data": []})
+
+    with pytest.raises(Rejected):
         await provider.instances()
 
 
@@ -598,6 +662,7 @@ async def test_whatisup_other_words(
         ("", None),
         (None, None),
         (True, None),
+        ("1" * 16, None),
         ({}, None),
     ],
 )
@@ -618,6 +683,8 @@ async def test_phone_numbers(
         ("2026-05-01T12:34:56Z", datetime(2026, 5, 1, 12, 34, 56, tzinfo=UTC)),
         ("2026-05-01T12:34:56", datetime(2026, 5, 1, 12, 34, 56, tzinfo=UTC)),
         ("2026-05-01T09:34:56-03:00", datetime(2026, 5, 1, 12, 34, 56, tzinfo=UTC)),
+        ("0001-01-01T00:00:00+14:00", None),
+        ("9999-12-31T23:59:59-14:00", None),
         ("yesterday", None),
         (1777638896, None),
         (None, None),

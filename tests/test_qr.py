@@ -52,11 +52,12 @@ def test_gateway_picture(border: int) -> None:
     [
         QrCode(),
         QrCode(raw="x" * 5000),
+        QrCode(raw="1" * 6000),
         QrCode(png=png(Image.new("L", (9, 9)))[:40]),
         QrCode(png=png(Image.new("1", (5000, 10)))),
         QrCode(png=b"GIF89a"),
     ],
-    ids=range(5),
+    ids=range(6),
 )
 def test_not_drawable(code: QrCode) -> None:
     """What is no picture is an error of ours, without the code in it."""

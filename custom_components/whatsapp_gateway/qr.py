@@ -15,6 +15,8 @@ SIZE = 320
 QUIET_ZONE = 4
 MARGIN = 16
 MAX_SIZE = 2048
+MAX_TEXT = 5596
+"""Digits in the largest code; to find out that more are too many takes seconds."""
 WHITE = 255
 BLANK_GRAY = 224
 
@@ -38,6 +40,8 @@ def blank() -> bytes:
 
 
 def _draw(text: str) -> Image.Image:
+    if len(text) > MAX_TEXT:
+        raise BadResponse("The text is too long")
     code = qrcode.QRCode(error_correction=ERROR_CORRECT_M, border=QUIET_ZONE)
     code.add_data(text)
     code.make()

@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 
 from . import parsing
 from .client import Client
+from .masking import masked
 from .models import (
     Action,
     BadResponse,
@@ -163,13 +164,13 @@ class Provider(Client, ABC):
         """Read an instance, whose fields both documents name alike."""
         data = parsing.mapping(payload)
         instance_id = parsing.text(data, "id")
-        raw_status = parsing.text(data, "status")
+        word = parsing.text(data, "status")
         instance_type = parsing.optional_text(data, "type")
         return Instance(
             id=instance_id,
             name=parsing.optional_text(data, "name") or instance_id,
-            status=self._status(raw_status),
-            raw_status=raw_status,
+            status=self._status(word),
+            raw_status=masked(word, self._api_key),
             type=instance_type,
             linkable=instance_type not in self.types_without_qr,
             phone_number=parsing.phone_number(data.get("phone_number")),
@@ -186,6 +187,7 @@ class Provider(Client, ABC):
     def _status(self, word: str) -> InstanceStatus | None:
         """Translate the gateway's word; one that nobody knows is logged once."""
         status = self.statuses.get(word)
+        word = masked(word, self._api_key)
         if status is None and word not in self._unknown_statuses:
             self._unknown_statuses.add(word)
             _LOGGER.warning("%s reports an unknown status: %.40s", self.name, word)

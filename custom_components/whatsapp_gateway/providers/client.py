@@ -13,6 +13,7 @@ import orjson
 from yarl import URL
 
 from . import parsing
+from .masking import masked
 from .models import (
     BadResponse,
     GatewayError,
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 READ_TIME_LIMIT = 10.0
 ACTION_TIME_LIMIT = 30.0
 MAX_BODY = 8 * 1024 * 1024
-MAX_MESSAGE = 200
+SUCCESSES = range(200, 205)
+"""Those beyond tell that an answer is not all there."""
 DEFAULT_RETRY_AFTER = 30.0
 MIN_RETRY_AFTER = 1.0
 MAX_RETRY_AFTER = 120.0
@@ -103,13 +105,15 @@ class Client:
             raise Unauthorized from err
         except TypeError as err:
             raise Rejected("This can't be sent as JSON") from err
-        _LOGGER.debug("%s %s %s: %s", self.name, method, path, response.status)
+        # without the numbers of a page, which the gateway gave
+        route = path.partition("?")[0]
+        _LOGGER.debug("%s %s %s: %s", self.name, method, route, response.status)
         if response.headers.get("X-RateLimit-Remaining") == "0":
             self._resume_at = monotonic() + _retry_after(response.headers)
         if response.status < 500 and body.lstrip().startswith(b"<"):  # noqa: PLR2004
             # a proxy answers, who knows neither keys nor instances
             raise BadResponse("A web page")
-        if 200 <= response.status < 300:  # noqa: PLR2004
+        if response.status in SUCCESSES:
             return body
         if conflict_ok and response.status == HTTPStatus.CONFLICT:
             return b""
@@ -136,18 +140,15 @@ class Client:
         return error(message or f"HTTP {status}", code=code)
 
     def _explanation(self, body: bytes) -> tuple[str | None, str]:
-        """Return the error code and the message of a refusal, without the key."""
+        """Return the error code and the message of a refusal, without secrets."""
         error: Any = None
         with suppress(ValueError, AttributeError):
             payload = orjson.loads(body)
             error = payload.get("error") or payload
         if not isinstance(error, dict):
             error = {"message": error}
-        message = " ".join((parsing.optional_text(error, "message") or "").split())
-        return (
-            parsing.optional_text(error, "code"),
-            message.replace(self._api_key, "…")[:MAX_MESSAGE],
-        )
+        message = parsing.optional_text(error, "message") or ""
+        return parsing.optional_text(error, "code"), masked(message, self._api_key)
 
     def _payload(self, body: bytes) -> Any:
         """Return what an answer holds, out of the envelope that some have."""
@@ -156,7 +157,7 @@ class Client:
         except ValueError as err:
             raise BadResponse("Not JSON") from err
         if isinstance(payload, dict):
-            if payload.get("success") is False:
+            if payload.get("success", True) is not True:
                 code, message = self._explanation(body)
                 raise Rejected(message, code=code)
             payload = payload.get("data", payload)

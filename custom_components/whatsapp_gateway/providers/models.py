@@ -40,7 +40,7 @@ class Instance:
     status: InstanceStatus | None
     """None where the gateway uses a word that its document does not have."""
     raw_status: str
-    """The gateway's own word."""
+    """The gateway's own word, as far as it may be shown."""
     type: str | None = None
     linkable: bool = True
     """Whether this type of instance is linked by scanning a QR code."""

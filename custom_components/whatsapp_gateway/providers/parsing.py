@@ -12,6 +12,8 @@ from .models import BadResponse, Instance, QrCode
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+MAX_DIGITS = 15
+"""Of a phone number, by E.164."""
 MAX_PNG = 1024 * 1024
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _FROM_URL_SAFE = str.maketrans("-_", "+/")
@@ -43,15 +45,18 @@ def phone_number(value: Any) -> str | None:
     if not isinstance(value, str | int) or isinstance(value, bool):
         return None
     digits = str(value).partition("@")[0].partition(":")[0].strip().removeprefix("+")
-    return f"+{digits}" if digits.isascii() and digits.isdigit() else None
+    known = digits.isascii() and digits.isdigit() and len(digits) <= MAX_DIGITS
+    return f"+{digits}" if known else None
 
 
 def timestamp(value: Any) -> datetime | None:
-    """Return an ISO 8601 time, in UTC where it names no offset."""
+    """Return an ISO 8601 time in UTC, which it is where it names no offset."""
     try:
         moment = datetime.fromisoformat(value)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (TypeError, ValueError):
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return moment.astimezone(UTC)
+    except (OverflowError, TypeError, ValueError):
+        # the first at both ends of time
         return None
 
 

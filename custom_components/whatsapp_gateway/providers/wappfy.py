@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
-from math import ceil
 from typing import TYPE_CHECKING, Any, ClassVar, override
 
 from . import parsing
@@ -45,7 +45,7 @@ class Wappfy(Provider):
         first = page = await self._get_list(PATH, self._page)
         found = first.items
         limit = first.limit or len(found)
-        pages = first.pages or ceil(first.total / max(limit, 1))
+        pages = first.pages or -(-first.total // max(limit, 1))
         number = 1
         # without totals the last page is the one that is not full
         while number < pages or (not pages and page.items and len(page.items) >= limit):
@@ -110,11 +110,12 @@ class Wappfy(Provider):
 
 def _count(page: dict[str, Any], key: str) -> int:
     """Return a number that a page may tell, 0 where it does not."""
-    value = page.get(key) or 0
-    try:
-        count = int(value)
-    except (TypeError, ValueError, OverflowError) as err:
-        raise BadResponse(f"No {key}") from err
-    if count < 0:
-        raise BadResponse(f"No {key}")
-    return count
+    value = page.get(key)
+    if value is None:
+        return 0
+    with suppress(TypeError, ValueError):
+        count = float(value)
+        if count >= 0 and count.is_integer() and not isinstance(value, bool):
+            return int(count)
+    # without the cause, whose text holds the value
+    raise BadResponse(f"No {key}")
