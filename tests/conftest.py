@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aiohttp import ClientSession
+from hypothesis import HealthCheck, settings
 import pytest
 
 from homeassistant.setup import async_setup_component
@@ -26,6 +27,23 @@ if TYPE_CHECKING:
 
 SCALE = 20.0
 """How much faster than the clock WhatsApp's time runs in the tests."""
+
+settings.register_profile(
+    "each_run",
+    max_examples=40,
+    derandomize=True,
+    # a gateway and a Home Assistant serve all examples of a test, at their own pace
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.register_profile(
+    "nightly",
+    settings.get_profile("each_run"),
+    max_examples=4000,
+    derandomize=False,
+    print_blob=True,
+)
+settings.load_profile("each_run")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
