@@ -738,8 +738,10 @@ async def test_no_pictures(gateway: Gateway, provider: Provider, given: Any) -> 
     """What is not a PNG of a sane size is refused."""
     answer(gateway, "qr", {"qr": given})
 
-    with pytest.raises(BadResponse):
+    with pytest.raises(BadResponse) as raised:
         await provider.qr("one")
+
+    assert raised.value.__context__ is None
 
 
 @pytest.mark.parametrize("given", [{}, {"qr": None}, {"qr": ""}], ids=str)
