@@ -7,7 +7,7 @@ from datetime import datetime
 import logging
 from typing import TYPE_CHECKING, Any, cast
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 import pytest
@@ -90,6 +90,7 @@ def provider(provider_key: str, gateway: Gateway, session: ClientSession) -> Pro
 
 
 @given(body=bodies(list(DOCUMENTS.values())))
+@example(body=f'"\N{SNOWMAN}{API_KEY}"'.encode())
 async def test_parsers(
     provider: Provider, body: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
