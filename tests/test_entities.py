@@ -25,8 +25,6 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
-from custom_components.whatsapp_gateway.providers import client
-
 from .common import read_qr, state_of, until
 from .gateways.machine import State
 from .test_init import later
@@ -331,18 +329,16 @@ async def test_late_phone_number(
 
 
 @pytest.mark.parametrize("provider_key", ["wappfy"])
-async def test_slow_phone_number(
+async def test_failing_phone_number(
     hass: HomeAssistant,
     gateway: Gateway,
     entry: MockConfigEntry,
     freezer: FrozenDateTimeFactory,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A gateway that does not answer is asked for one number in a poll, in turn."""
-    monkeypatch.setattr(client, "READ_TIME_LIMIT", 0.3)
+    """While it fails, a gateway is asked for one number in a poll, in turn."""
     for name in ("Home", "Shop"):
         gateway.add(name, State.CONNECTED)
-    gateway.fail("one", hang=True)
+    gateway.fail("one", status=504)
     await enable(hass, entry, freezer)
     asked = gateway.count("one")
     for _ in range(2):

@@ -203,8 +203,9 @@ async def test_poll(
     """No answer breaks a poll, and only a complete list removes a device."""
     before = set(account.data)
     # as after a start
-    account._phone_numbers.clear()
-    account._questions.clear()
+    numbers = account.phone_numbers
+    for memory in (numbers._known, numbers._questions, numbers._failures):
+        memory.clear()
     gateway.fail("list", **answer)
     gateway.fail("one", **one)
 

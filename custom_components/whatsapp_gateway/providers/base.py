@@ -165,12 +165,13 @@ class Provider(Client, ABC):
         data = parsing.mapping(payload)
         instance_id = parsing.text(data, "id")
         word = parsing.text(data, "status")
+        status = self._status(word)
         instance_type = parsing.optional_text(data, "type")
         return Instance(
             id=instance_id,
             name=parsing.optional_text(data, "name") or instance_id,
-            status=self._status(word),
-            raw_status=masked(word, self._api_key),
+            status=status,
+            raw_status=word if status else masked(word, self._api_key),
             type=instance_type,
             linkable=instance_type not in self.types_without_qr,
             phone_number=parsing.phone_number(data.get("phone_number")),
@@ -186,11 +187,11 @@ class Provider(Client, ABC):
 
     def _status(self, word: str) -> InstanceStatus | None:
         """Translate the gateway's word; one that nobody knows is logged once."""
-        status = self.statuses.get(word)
-        word = masked(word, self._api_key)
-        if status is None and word not in self._unknown_statuses:
-            self._unknown_statuses.add(word)
-            _LOGGER.warning("%s reports an unknown status: %.40s", self.name, word)
+        if (status := self.statuses.get(word)) is None:
+            told = masked(word, self._api_key)
+            if told not in self._unknown_statuses:
+                self._unknown_statuses.add(told)
+                _LOGGER.warning("%s reports an unknown status: %.40s", self.name, told)
         return status
 
 
