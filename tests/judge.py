@@ -77,7 +77,7 @@ def only_our_errors() -> Iterator[None]:
 def assert_fits(value: Any, kind: Any) -> None:
     """Check a value's type, and that of a model's fields."""
     assert isinstance(value, kind), (value, kind)
-    for one in value if isinstance(value, list) else [value]:
+    for one in value if isinstance(value, list | tuple) else [value]:
         if isinstance(one, Instance | QrCode):
             for name, hint in get_type_hints(type(one)).items():
                 assert_fits(getattr(one, name), hint)

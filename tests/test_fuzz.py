@@ -63,7 +63,7 @@ PARSERS: tuple[tuple[Callable[[Provider, Any], Any], Any], ...] = (
     (lambda _, value: parsing.png(value), bytes),
     (lambda _, value: parsing.qr_code(parsing.mapping(value)), QrCode | None),
     (lambda provider, value: provider._instance(value), Instance),
-    (lambda provider, value: provider._instances(value), list),
+    (lambda provider, value: provider._instances(value), tuple),
     (lambda provider, value: provider._status(str(value)), InstanceStatus | None),
 )
 """Each with what it makes of a value."""

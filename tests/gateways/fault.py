@@ -53,17 +53,17 @@ class Fault:
 
 
 async def instead(
-    fault: Fault, request: web.Request, stopping: asyncio.Event
+    fault: Fault, request: web.Request, let_go: asyncio.Event
 ) -> web.StreamResponse | None:
     """Return what is answered while the gateway does nothing; None without fault."""
     if fault.drop or fault.hang:
         if fault.hang:
-            await stopping.wait()
+            await let_go.wait()
         if request.transport is not None:
             request.transport.abort()
         return web.Response()
     if fault.slow:
-        return await _trickle(request, stopping)
+        return await _trickle(request, let_go)
     if fault.huge:
         return await _flood(request)
     return _plain(fault)
@@ -106,11 +106,11 @@ async def damaged(
     return cut
 
 
-async def _trickle(request: web.Request, stopping: asyncio.Event) -> web.StreamResponse:
+async def _trickle(request: web.Request, let_go: asyncio.Event) -> web.StreamResponse:
     response = web.StreamResponse()
     await response.prepare(request)
     with suppress(ConnectionError):
-        while not stopping.is_set():
+        while not let_go.is_set():
             await response.write(b" ")
             await asyncio.sleep(TRICKLE)
     return response

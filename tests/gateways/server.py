@@ -49,7 +49,7 @@ class Gateway(ABC):
         self.then: dict[str, Callable[[web.RequestHandler], None]] = {}
         """What happens once, when a route is answered the next time on a connection."""
         self._failed: dict[str, int] = {}
-        self._stopping = asyncio.Event()
+        self._let_go = asyncio.Event()
         self._runner: web.AppRunner | None = None
         self.url = ""
 
@@ -88,9 +88,11 @@ class Gateway(ABC):
         self._failed.pop(route, None)
 
     def heal(self) -> None:
-        """Take all faults away."""
+        """Take all faults away, and let go what hangs."""
         self.faults.clear()
         self.then.clear()
+        self._let_go.set()
+        self._let_go = asyncio.Event()
 
     def hang_up(self, spared: web.RequestHandler | None = None) -> None:
         """Close all connections but one, so that the next request needs a new one."""
@@ -139,7 +141,7 @@ class Gateway(ABC):
         try:
             yield self
         finally:
-            self._stopping.set()
+            self._let_go.set()
             await runner.cleanup()
 
     @web.middleware
@@ -155,7 +157,7 @@ class Gateway(ABC):
             response = self.error(fault.status, fault.code, fault.message)
             response.headers.update(fault.headers)
             return response
-        if (answer := await instead(fault, request, self._stopping)) is not None:
+        if (answer := await instead(fault, request, self._let_go)) is not None:
             return answer
         answer = await self._answer(request, handler)
         await asyncio.sleep(fault.late)

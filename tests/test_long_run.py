@@ -1,0 +1,155 @@
+"""Thirty days of an account: what is there ends where it began, one line an outage."""
+
+from __future__ import annotations
+
+from collections import Counter
+import logging
+import os
+from typing import TYPE_CHECKING, Any, Self, override
+
+from aiohttp import ClientSession
+import pytest
+
+from homeassistant.const import EVENT_STATE_CHANGED
+from homeassistant.core import callback
+from homeassistant.setup import async_setup_component
+
+from .account import POOL
+from .clock import Clock
+from .gateways.machine import NEW_CODE
+from .month import Month
+from .owner import KEYS
+from .stock import blocks, difference, take_stock
+
+if TYPE_CHECKING:
+    from freezegun.api import FrozenDateTimeFactory
+
+    from homeassistant.core import Event, EventStateChangedData, HomeAssistant
+    from pytest_homeassistant_custom_component.common import MockConfigEntry
+    from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+    from .gateways import Gateway, VirtualPhone
+
+SEED = int(os.environ.get("SEED", "30"))
+STEP = 0.0 if os.environ.get("EVERY_POLL") else 900.0
+"""Seconds from poll to poll while nothing happens; with 0 there are all polls."""
+GROWTH = 6000
+"""Blocks of memory by which the process may grow in the month.
+
+Caches that fill make 1300 to 4200 of them, however many polls there are; one object
+kept at each poll makes 7000 more with the fewest polls, and 90000 with all.
+"""
+SECRETS = (*KEYS, NEW_CODE.rpartition("/")[2], "data:image")
+
+
+@pytest.fixture(autouse=True)
+def _fast_time() -> None:
+    """Leave the pairing its times: here time itself runs fast."""
+
+
+class Log(logging.Handler):
+    """Counts the lines that an outage makes, and keeps all others that warn."""
+
+    EXPECTED = (
+        "Error fetching",
+        "Authentication failed while fetching",
+        "data recovered",
+    )
+    CORES_OWN = "not ready yet"
+    """Said of a setup without the gateway: by some versions once, as a warning."""
+
+    def __init__(self) -> None:
+        """Have heard nothing."""
+        super().__init__()
+        self.lines: Counter[str] = Counter()
+        self.others: list[str] = []
+
+    def __enter__(self) -> Self:
+        """Hear all; pytest, which keeps every line, hears nothing."""
+        self.before, logging.root.handlers = logging.root.handlers, [self]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let pytest hear again."""
+        logging.root.handlers = self.before
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        expected = [one for one in self.EXPECTED if one in text]
+        if self.CORES_OWN in text:
+            return
+        if record.levelno >= logging.WARNING or "data recovered" in expected:
+            self.lines.update(expected)
+            self.others += [] if expected else [f"{record.name}: {text}"]
+
+
+@pytest.fixture
+def told(hass: HomeAssistant) -> list[str]:
+    """Return the states that tell a secret, as they come."""
+    told: list[str] = []
+
+    @callback
+    def look(event: Event[EventStateChangedData]) -> None:
+        text = str(event.data["new_state"])
+        told.extend(secret for secret in SECRETS if secret in text)
+
+    hass.bus.async_listen(EVENT_STATE_CHANGED, look)
+    return told
+
+
+@pytest.fixture
+async def month(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    phone: VirtualPhone,
+    monkeypatch: pytest.MonkeyPatch,
+    freezer: FrozenDateTimeFactory,
+) -> Month:
+    """Return an account with all instances of the pool."""
+    assert await async_setup_component(hass, "repairs", {})
+    gateway.scale = 1
+    gateway.owners = {KEYS[0]: "me"}
+    data = {**entry.data, "api_key": KEYS[0]}
+    hass.config_entries.async_update_entry(entry, data=data)
+    clock = Clock(hass, freezer)
+    month = Month(hass, clock, gateway, entry, SEED)
+    month.phone, month.step = phone, STEP
+    monkeypatch.setattr(gateway, "new_id", lambda: month.next_id)
+    for one in POOL:
+        month.add(one)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    return month
+
+
+async def test_long_run(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    month: Month,
+    told: list[str],
+    hass_client_no_auth: ClientSessionGenerator,
+) -> None:
+    """After 30 days of all that can happen nothing is left of it."""
+    print(f"SEED={SEED}")
+    # it does not bear frozen time
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    server = (await hass_client_no_auth()).make_url("/")
+    async with ClientSession(server) as month.browser:
+        with Log() as log:
+            await month.live(days=2, often=0.1)
+            await month.begin_anew()
+            before: dict[str, Any] = take_stock(hass, month.clock, entry)
+            size = blocks()
+
+            await month.live(days=30)
+            await month.begin_anew()
+            growth = blocks() - size
+            after = take_stock(hass, month.clock, entry)
+
+    print(f"{growth=}")
+    assert difference(before, after) == {}
+    assert growth < GROWTH
+    assert log.lines == month.expected
+    assert log.others == []
+    assert told == []
