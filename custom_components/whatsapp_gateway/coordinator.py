@@ -142,6 +142,8 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
             yield
         finally:
             self.being_linked[instance_id] -= 1
+            if not self.being_linked[instance_id]:
+                del self.being_linked[instance_id]
 
     @contextmanager
     def translated_errors(self) -> Iterator[None]:

@@ -140,20 +140,23 @@ class Provider(Client, ABC):
 
         `known` are the ids of the instances there were before.
         """
-        if name in self._unanswered and (found := await self._find(name, known)):
-            return found
-        try:
-            return await self.create(
-                name, instance_type=instance_type, metadata=metadata
-            )
-        except NotFound as err:
-            # what is missing is no instance
-            raise BadResponse("No such route") from err
-        except (Unreachable, BadResponse):
-            self._unanswered.add(name)
-            if found := await self._find(name, known):
-                return found
-            raise
+        created = None
+        if name in self._unanswered:
+            created = await self._find(name, known)
+        if created is None:
+            try:
+                created = await self.create(
+                    name, instance_type=instance_type, metadata=metadata
+                )
+            except NotFound as err:
+                # what is missing is no instance
+                raise BadResponse("No such route") from err
+            except (Unreachable, BadResponse):
+                self._unanswered.add(name)
+                if (created := await self._find(name, known)) is None:
+                    raise
+        self._unanswered.discard(name)
+        return created
 
     async def _find(self, name: str, known: Container[str]) -> Instance | None:
         """Return a new instance of this name."""
