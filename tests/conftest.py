@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import ClientSession
 from hypothesis import HealthCheck, settings
@@ -17,9 +18,10 @@ from custom_components.whatsapp_gateway.providers import PROVIDERS
 
 from .dialog import Dialog
 from .gateways import GATEWAYS, Gateway, VirtualPhone
+from .leaks import Listener, told
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Generator
 
     from homeassistant.core import HomeAssistant
 
@@ -44,6 +46,24 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("each_run")
+
+
+LISTENER = Listener()
+
+
+def pytest_sessionstart() -> None:
+    """Let Home Assistant log all it can, and listen to it."""
+    logging.getLogger().addHandler(LISTENER)
+    logging.getLogger().setLevel(logging.DEBUG)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Function) -> Generator[None]:
+    """Look for secrets at the end of each test, while its Home Assistant is there."""
+    LISTENER.heard.clear()
+    yield
+    hass: Any = item.funcargs.get("hass")
+    assert (LISTENER.heard, told(hass) if hass else []) == ([], [])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

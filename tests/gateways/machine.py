@@ -14,6 +14,7 @@ BOOT = 2.0
 """Seconds from a start to the first code, or to connected where it is linked."""
 LINK = 1.0
 """Seconds from a scan to connected."""
+PHONE_NUMBER = "5511999998888"
 NEW_CODE = "https://wa.me/settings/linked_devices#2@"
 
 
@@ -67,7 +68,7 @@ class Session:
         self._state, self._since, self.updated = state, when, when
         if state is State.CONNECTED:
             self.linked, self.seen = True, when
-            self.phone_number = self.phone_number or "5511999998888"
+            self.phone_number = self.phone_number or PHONE_NUMBER
         if state is State.WAITING:
             self._codes = []
             for life in CODE_LIVES:

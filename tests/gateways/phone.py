@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .machine import PHONE_NUMBER
+
 if TYPE_CHECKING:
     from .machine import Session
     from .server import Gateway
@@ -16,7 +18,7 @@ class ExpiredCodeError(Exception):
 class VirtualPhone:
     """WhatsApp on a phone, in front of the gateways it may be linked to."""
 
-    def __init__(self, *gateways: Gateway, number: str = "5511999998888") -> None:
+    def __init__(self, *gateways: Gateway, number: str = PHONE_NUMBER) -> None:
         """Know which gateways there are."""
         self.gateways = gateways
         self.number = number

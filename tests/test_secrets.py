@@ -1,0 +1,168 @@
+"""Nothing that is secret or personal gets to where it should not be.
+
+Every test is searched at its end, see `conftest.py`. Here is the search itself, and an
+account's whole life with a database behind it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from homeassistant.components.recorder import db_schema, get_instance
+from homeassistant.components.recorder.util import session_scope
+from homeassistant.const import STATE_UNKNOWN
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
+from pytest_homeassistant_custom_component.components.diagnostics import (
+    get_diagnostics_for_config_entry,
+)
+from pytest_homeassistant_custom_component.components.recorder.common import (
+    async_wait_recording_done,
+)
+
+from custom_components.whatsapp_gateway import issues
+from custom_components.whatsapp_gateway.const import DOMAIN
+
+from .common import state_of, until
+from .gateways.machine import PHONE_NUMBER, State, new_code_text
+from .gateways.picture import data_uri
+from .leaks import NUMBER_SENSOR, Listener, leaked, told
+from .test_entities import picture, press
+
+if TYPE_CHECKING:
+    from homeassistant.components.recorder import Recorder
+    from homeassistant.core import HomeAssistant
+    from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+    from .dialog import Dialog
+    from .gateways import Gateway, VirtualPhone
+
+
+@pytest.fixture(autouse=True)
+def _integration(
+    recorder_mock: Recorder, enable_custom_integrations: None, socket_enabled: None
+) -> None:
+    """Have a database before all else."""
+
+
+async def test_search(
+    hass: HomeAssistant, gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The search finds each kind of secret, in a log as well as in a state."""
+    # what is planted would be found at the end as well
+    for name in ("homeassistant", "sqlalchemy.engine"):
+        caplog.set_level(logging.WARNING, logger=name)
+    code = new_code_text()
+    for secret in (gateway.key, code, data_uri(code), PHONE_NUMBER):
+        listener = Listener()
+        record = {"name": "any", "msg": "Say %s", "args": (secret,)}
+        listener.handle(logging.makeLogRecord(record))
+        assert listener.heard == [f"Say {secret}"]
+        hass.states.async_set("sensor.leaky", "on", {"said": secret})
+        assert told(hass)
+        hass.states.async_remove("sensor.leaky")
+        assert not told(hass)
+
+
+def rows(hass: HomeAssistant) -> list[dict[str, Any]]:
+    """Return all that is in the database, each state with its entity."""
+    tables = db_schema.Base.metadata.tables
+    with session_scope(hass=hass, read_only=True) as session:
+        entities: dict[Any, Any] = dict(
+            session.query(
+                db_schema.StatesMeta.metadata_id, db_schema.StatesMeta.entity_id
+            )
+            .tuples()
+            .all()
+        )
+        return [
+            {**row, "of": entities.get(row.get("metadata_id"))}
+            for table in tables.values()
+            for row in session.execute(table.select()).mappings()
+        ]
+
+
+async def live(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    phone: VirtualPhone,
+    dialog: Dialog,
+    hass_client: ClientSessionGenerator,
+) -> None:
+    """Let an account be added, linked, looked at, unlinked, repaired and refused."""
+    one = gateway.add("Home", State.STOPPED)
+    await dialog.sign_in(gateway, api_key="wrong")
+    await dialog.give(url=gateway.url, api_key=gateway.key)
+    await dialog.choose("link")
+    phone.scan(await dialog.code())
+    await dialog.wait_for()
+    await hass.async_block_till_done()
+    [entry] = hass.config_entries.async_entries(DOMAIN)
+    registry = er.async_get(hass)
+    for entity in er.async_entries_for_config_entry(registry, entry.entry_id):
+        registry.async_update_entity(entity.entity_id, disabled_by=None)
+    await hass.config_entries.async_reload(entry.entry_id)
+    number = "sensor.home_phone_number"
+    await until(lambda: state_of(hass, number) not in {STATE_UNKNOWN, "unavailable"})
+    assert state_of(hass, number) == f"+{PHONE_NUMBER}"
+
+    one.scale = 1
+    one.linked, one.state = False, State.WAITING
+    await entry.runtime_data.async_refresh()
+    assert (await picture(hass_client))[0] == 200
+    await entry.runtime_data.async_refresh()
+    [issue] = ir.async_get(hass).issues.values()
+    await dialog.open_fix(issue)
+    assert await dialog.code()
+    assert one.code
+    said = f"{gateway.key} {one.code.text} {data_uri('2@')} {PHONE_NUMBER}"
+    for route in ("connect", "qr"):
+        gateway.fail(route, status=403, code="no", message=said)
+    one.state = State.STOPPED
+    await entry.runtime_data.async_refresh()
+    with pytest.raises(HomeAssistantError) as raised:
+        await press(hass, "button.home_connect")
+    assert leaked(f"{raised.value} {raised.value!r} {raised.value.__cause__!r}") == []
+    gateway.fail("list", status=401, code="no", message=said)
+    await entry.runtime_data.async_refresh()
+    told_here = await get_diagnostics_for_config_entry(hass, hass_client, entry)
+    assert leaked(json.dumps(told_here)) == []
+    for flow in hass.config_entries.flow.async_progress():
+        assert leaked(str(flow)) == []
+        hass.config_entries.flow.async_abort(flow["flow_id"])
+
+
+async def test_life(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    phone: VirtualPhone,
+    dialog: Dialog,
+    hass_client: ClientSessionGenerator,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A life leaves no secret in the database, and a number only in its sensor."""
+    monkeypatch.setattr(issues, "PATIENCE", 0)
+    # says what it writes to the database, which is searched itself
+    caplog.set_level(logging.WARNING, logger="sqlalchemy.engine")
+    assert await async_setup_component(hass, "diagnostics", {})
+    await live(hass, gateway, phone, dialog, hass_client)
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=10))
+    await async_wait_recording_done(hass)
+
+    recorded = await get_instance(hass).async_add_executor_job(rows, hass)
+
+    of_sensor = [row for row in recorded if str(row["of"]).endswith(NUMBER_SENSOR)]
+    assert PHONE_NUMBER in str(of_sensor)
+    others = [row for row in recorded if row not in of_sensor]
+    assert "sensor.home_status" in str(others)
+    assert [row for row in others if leaked(str(row))] == []
