@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 import logging
 from math import ceil
 from time import monotonic
@@ -111,16 +112,17 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         """Listen to the instance whose id is the context, without one to all."""
         if context is None:
             return super().async_add_listener(update_callback)
-        listeners = self._listeners_of.setdefault(context, [])
-        listeners.append(update_callback)
+        self._listeners_of.setdefault(context, []).append(update_callback)
+        return partial(self._async_remove_listener, context, update_callback)
 
-        @callback
-        def remove() -> None:
-            listeners.remove(update_callback)
-            if not listeners:
-                del self._listeners_of[context]
-
-        return remove
+    @callback
+    def _async_remove_listener(
+        self, instance_id: str, update_callback: CALLBACK_TYPE
+    ) -> None:
+        listeners = self._listeners_of[instance_id]
+        listeners.remove(update_callback)
+        if not listeners:
+            del self._listeners_of[instance_id]
 
     @callback
     @override
