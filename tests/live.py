@@ -73,8 +73,8 @@ def prepare(config: Path, *, port: int, debug: bool = False) -> None:
     storage.mkdir(parents=True, exist_ok=True)
     configuration = json.loads(json.dumps(CONFIGURATION))
     if debug:
-        name = "custom_components.whatsapp_gateway"
-        configuration["logger"]["logs"][name] = "debug"
+        configuration["logger"]["default"] = "debug"
+        configuration["recorder"] = {"commit_interval": 1}
     if not Path(homeassistant.__path__[0], "components/http/config.py").exists():
         configuration["http"] = {"server_port": port}
     # JSON is YAML
