@@ -12,7 +12,7 @@ import pytest
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.whatsapp_gateway import pairing
+from custom_components.whatsapp_gateway import code_clock, pairing
 from custom_components.whatsapp_gateway.const import DOMAIN
 from custom_components.whatsapp_gateway.providers import PROVIDERS
 
@@ -22,6 +22,7 @@ from .leaks import Listener, told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
+    from types import ModuleType
 
     from homeassistant.core import HomeAssistant
 
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 SCALE = 20.0
 """How much faster than the clock WhatsApp's time runs in the tests."""
+TIMES: dict[ModuleType, tuple[str, ...]] = {
+    pairing: ("POLL_INTERVAL", "RETRY_INTERVAL", "GRACE", "PATIENCE", "DEADLINE"),
+    code_clock: ("REFRESH_INTERVAL", "FIRST_CODE_LIFE", "CODE_LIFE"),
+}
 
 settings.register_profile(
     "each_run",
@@ -86,19 +91,11 @@ def _integration(enable_custom_integrations: None, socket_enabled: None) -> None
 @pytest.fixture(autouse=True)
 def _fast_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let time run faster for the pairing as it does for the gateways."""
-    for name in (
-        "POLL_INTERVAL",
-        "RETRY_INTERVAL",
-        "REFRESH_INTERVAL",
-        "FIRST_CODE_LIFE",
-        "CODE_LIFE",
-        "GRACE",
-        "PATIENCE",
-        "DEADLINE",
-    ):
-        monkeypatch.setattr(pairing, name, getattr(pairing, name) / SCALE)
-    # a busy machine does not run faster
-    monkeypatch.setattr(pairing, "LEAD", 0.15)
+    for module, names in TIMES.items():
+        for name in names:
+            monkeypatch.setattr(module, name, getattr(module, name) / SCALE)
+        # a busy machine does not run faster
+        monkeypatch.setattr(module, "LEAD", 0.15)
 
 
 @pytest.fixture(params=GATEWAYS)

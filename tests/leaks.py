@@ -26,7 +26,7 @@ SECRETS = re.compile(
 )
 PERSONAL = re.compile("|".join(NUMBERS))
 NUMBER_SENSOR = "_phone_number"
-"""How the entity ids end of the only place for a number."""
+"""In the entity ids of the only place for a number."""
 
 STATE_LOGGERS = ("homeassistant.core", "homeassistant.components.recorder")
 """Of Home Assistant itself, which log every state, also one that a person wants."""
@@ -58,7 +58,7 @@ def told(hass: HomeAssistant) -> list[str]:
     places: dict[str, Any] = {
         state.entity_id: state.as_dict()
         for state in hass.states.async_all()
-        if not state.entity_id.endswith(NUMBER_SENSOR)
+        if NUMBER_SENSOR not in state.entity_id
     }
     for module in (dr, er):
         registry: Any = module.async_get(hass)

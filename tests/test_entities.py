@@ -25,8 +25,10 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
+from custom_components.whatsapp_gateway.qr import blank
+
 from .common import read_qr, state_of, until
-from .gateways.machine import State
+from .gateways.machine import CODE_LIVES, State
 from .test_init import later
 
 if TYPE_CHECKING:
@@ -436,6 +438,53 @@ async def test_picture_is_renewed(
     assert gateway.count("qr") == 2
 
 
+async def test_picture_is_never_old(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    hass_client: ClientSessionGenerator,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """In a round that begins under its eyes no code is shown that has expired."""
+    one = gateway.add("Home", State.STOPPED, scale=1)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    one.start()
+    await entry.runtime_data.async_refresh()
+    freezer.tick(3)
+    await entry.runtime_data.async_refresh()
+    seen, looked_at, shown = set(), "", None
+    while one.code:
+        if looked_at != (state := state_of(hass, "image.home_qr_code")):
+            looked_at, (_, png) = state, await picture(hass_client)
+            shown = read_qr(png)
+        assert shown in {None, one.code.text}
+        seen.add(shown)
+        freezer.tick(1)
+        async_fire_time_changed(hass)
+        await hass.async_block_till_done()
+    assert len(seen - {None}) == len(CODE_LIVES)
+
+
+async def test_picture_between_two_codes(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    hass_client: ClientSessionGenerator,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """Instead of a code that has just ended there is a blank picture, for a moment."""
+    gateway.add("Home", State.WAITING, scale=1)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    end = datetime.now(UTC) - timedelta(seconds=1)
+    ended = f'{{"raw": "2@", "expires_at": "{end.isoformat()}"}}'
+    gateway.fail("qr", body=ended.encode())
+    assert await picture(hass_client) == (HTTPStatus.OK, blank())
+
+    gateway.heal()
+    await later(hass, freezer, 2)
+    assert read_qr((await picture(hass_client))[1])
+
+
 async def test_no_picture(
     hass: HomeAssistant,
     gateway: Gateway,
@@ -446,14 +495,10 @@ async def test_no_picture(
     """Without a scan awaited there is no picture, and nothing is started by a look."""
     one = gateway.add("Home", State.WAITING, scale=1)
     assert await hass.config_entries.async_setup(entry.entry_id)
-    # when its turn has come, after 18 s
-    end = datetime.now(UTC) + timedelta(seconds=17)
-    ended = f'{{"raw": "2@", "expires_at": "{end.isoformat()}"}}'
     faults: list[dict[str, Any]] = [
         {"status": 500},
         {"html": True},
         {"body": b'{"qr": null}'},
-        {"body": ended.encode()},
     ]
     for number, fault in enumerate(faults, start=1):
         gateway.fail("qr", **fault)

@@ -20,7 +20,12 @@ import pytest
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.util.ssl import get_default_context
 
-from custom_components.whatsapp_gateway import coordinator, issues, pairing
+from custom_components.whatsapp_gateway import (
+    code_clock,
+    coordinator,
+    issues,
+    pairing,
+)
 from custom_components.whatsapp_gateway.providers import PROVIDERS, client
 
 from .authority import HOST, Authority
@@ -61,10 +66,10 @@ TIMES: dict[ModuleType, dict[str, float]] = {
     pairing: {
         "POLL_INTERVAL": 0.01,
         "RETRY_INTERVAL": 0.01,
-        "REFRESH_INTERVAL": 0.01,
         "GRACE": 0.06,
         "PATIENCE": 0.06,
     },
+    code_clock: {"REFRESH_INTERVAL": 0.01},
     issues: {"PATIENCE": 0},
     coordinator: {"REFRESH_COOLDOWN": 0},
 }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from custom_components.whatsapp_gateway import pairing
+from custom_components.whatsapp_gateway import code_clock, pairing
 from custom_components.whatsapp_gateway.pairing import Pairing, Phase, pair
 from custom_components.whatsapp_gateway.qr import blank
 
@@ -146,7 +146,7 @@ async def test_expired_code_of_a_running_round(
     first, *others = await stay(pair(provider, one.id), one)
 
     assert len(others) == len(CODE_LIVES) - 1
-    assert first < 2 * pairing.REFRESH_INTERVAL
+    assert first < 2 * code_clock.REFRESH_INTERVAL
     assert max(others) < 0
 
 
@@ -155,7 +155,7 @@ async def test_long_life(
     gateway: Gateway, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A code that lives longer than WhatsApp's usually do comes back."""
-    monkeypatch.setattr(pairing, "FIRST_CODE_LIFE", 0.5)
+    monkeypatch.setattr(code_clock, "FIRST_CODE_LIFE", 0.5)
     one = gateway.add("Home")
     async with aclosing(pair(provider, one.id)) as pairings:
         text = await first_code(pairings)

@@ -161,7 +161,7 @@ async def test_life(
 
     recorded = await get_instance(hass).async_add_executor_job(rows, hass)
 
-    of_sensor = [row for row in recorded if str(row["of"]).endswith(NUMBER_SENSOR)]
+    of_sensor = [row for row in recorded if NUMBER_SENSOR in str(row["of"])]
     assert PHONE_NUMBER in str(of_sensor)
     others = [row for row in recorded if row not in of_sensor]
     assert "sensor.home_status" in str(others)

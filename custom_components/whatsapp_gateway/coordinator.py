@@ -176,12 +176,13 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
             raise UpdateFailed(**_translated(err)) from err
 
     async def _async_poll(self) -> dict[str, Instance]:
+        asked_at = monotonic()
         instances = {one.id: one for one in await self.provider.instances()}
         await self.phone_numbers.add_to(instances)
         if self._shutdown_requested:
             # what still arrives changes nothing
             return self.data
-        self.polled_at = monotonic()
+        self.polled_at = asked_at
         if instances != self.data:
             for instance_id, known in (self.data or {}).items():
                 if instances.get(instance_id) == known:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import TYPE_CHECKING, override
 
 from homeassistant.components.image import ImageEntity, ImageEntityDescription
@@ -10,9 +11,10 @@ from homeassistant.core import callback
 from homeassistant.helpers.event import async_call_later
 from homeassistant.util import dt as dt_util
 
+from .code_clock import CodeClock
 from .entity import InstanceEntity, async_add_instances
 from .providers.models import InstanceStatus
-from .qr import render
+from .qr import blank, render
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,14 +23,17 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
     from .coordinator import GatewayConfigEntry, GatewayCoordinator
+    from .providers.models import QrCode
 
 PARALLEL_UPDATES = 0
 
-# both in seconds
+# all in seconds
 CACHE_TIME = 15.0
-"""For which a code is kept whose end the gateway does not tell."""
+"""For which a code is kept whose end is deduced."""
 RETRY_INTERVAL = 5.0
-"""After which a code is asked for again that could not be had."""
+"""After which a code is asked for again that could not be had, or may end any time."""
+GAP = 1.5
+"""Between two codes."""
 
 QR_CODE = ImageEntityDescription(key="qr_code", translation_key="qr_code")
 
@@ -62,6 +67,7 @@ class QrImage(InstanceEntity, ImageEntity):
         ImageEntity.__init__(self, coordinator.hass)
         self._attr_image_last_updated = dt_util.utcnow()
         self._png: bytes | None = None
+        self._clock = CodeClock()
         self._lock = asyncio.Lock()
         self._cancel_expiry: CALLBACK_TYPE | None = None
 
@@ -75,6 +81,8 @@ class QrImage(InstanceEntity, ImageEntity):
     def _handle_coordinator_update(self) -> None:
         if self._written != self._shown:
             self._forget()
+        if super().available and not self.available:
+            self._clock.note_absence(self.coordinator.polled_at)
         super()._handle_coordinator_update()
 
     @override
@@ -91,22 +99,30 @@ class QrImage(InstanceEntity, ImageEntity):
 
     async def _async_fetch(self) -> None:
         """Fetch the code, and plan when the browsers have to come again."""
-        asked_for = self._attr_image_last_updated
+        asked_for, asked_at = self._attr_image_last_updated, monotonic()
         png, lives = None, RETRY_INTERVAL
         try:
             with self.coordinator.translated_errors():
-                code = await self.coordinator.provider.qr(self.instance_id)
-                if code is not None:
-                    png = await self.hass.async_add_executor_job(render, code)
-                    left = code.seconds_left
-                    lives = CACHE_TIME if left is None else left
+                if code := await self.coordinator.provider.qr(self.instance_id):
+                    png, lives = await self._async_draw(code, asked_at)
         finally:
             # else it was forgotten meanwhile
             if asked_for is self._attr_image_last_updated:
-                self._png = png if lives > 0 else None
+                self._png = png
                 self._cancel_expiry = async_call_later(
-                    self.hass, max(lives, 1), self._async_expire
+                    self.hass, lives, self._async_expire
                 )
+
+    async def _async_draw(self, code: QrCode, asked_at: float) -> tuple[bytes, float]:
+        """Return the picture of a code, and the seconds for which it may be shown."""
+        ends, refresh_at = self._clock.follow(code, asked_at)
+        now = monotonic()
+        if ends <= now:
+            return await self.hass.async_add_executor_job(blank), GAP
+        lives = ends - now
+        if code.seconds_left is None:
+            lives = min(lives, CACHE_TIME if refresh_at > now else RETRY_INTERVAL)
+        return await self.hass.async_add_executor_job(render, code), lives
 
     @callback
     def _async_expire(self, _now: datetime) -> None:

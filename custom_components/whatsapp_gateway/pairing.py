@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from enum import StrEnum
-from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from .code_clock import LEAD, CodeClock
 from .providers.models import (
     Action,
     BadResponse,
@@ -31,13 +31,6 @@ if TYPE_CHECKING:
 POLL_INTERVAL = 2.0
 RETRY_INTERVAL = 1.5
 """While a code or the link is due."""
-REFRESH_INTERVAL = 5.0
-"""Between two fetches of a code, unless it is known to end earlier."""
-FIRST_CODE_LIFE = 60.0
-CODE_LIFE = 20.0
-"""How long WhatsApp's codes live, the first of a round and all others."""
-LEAD = 0.5
-"""How long before its end a code leaves the screen: the way to the browser."""
 GRACE = 5.0
 """How long a session may look stopped after its start, or after a scan."""
 PATIENCE = 30.0
@@ -112,9 +105,7 @@ class _Watch:
         self.png: bytes | None = None
         self.started = False
         self.look_at = self.refresh_at = self.code_ends = 0.0
-        self.seen: QrCode | None = None
-        self.absent_at = self.earliest_end = self.latest_end = -inf
-        self.next_life = CODE_LIFE
+        self.clock = CodeClock()
         self.down_since: float | None = None
         self.trouble_since: float | None = None
 
@@ -168,7 +159,7 @@ class _Watch:
         self._forget_code()
         if status is None:
             return self.phase
-        self.absent_at, self.next_life = asked_at, FIRST_CODE_LIFE
+        self.clock.note_absence(asked_at)
         if status is InstanceStatus.STARTING:
             self.down_since = None
             self.look_at = monotonic() + RETRY_INTERVAL
@@ -189,7 +180,9 @@ class _Watch:
         except (NotFound, Rejected) as err:
             # the status tells what is wrong with the instance
             raise _CodeRefused(str(err)) from err
-        ends = self._end(code, asked_at) if code else 0.0
+        ends = 0.0
+        if code:
+            ends, self.refresh_at = self.clock.follow(code, asked_at)
         if code is None or ends <= monotonic():
             self._forget_code()
             self.look_at = monotonic() + RETRY_INTERVAL
@@ -197,29 +190,6 @@ class _Watch:
         if code != self.code:
             self.png = await asyncio.to_thread(render, code)
         self.code, self.code_ends = code, ends
-
-    def _end(self, code: QrCode, asked_at: float) -> float:
-        """Return when a code has to leave the screen, and note when to refresh it.
-
-        The end that the gateway tells may come too late, by a clock that is slow.
-        """
-        now = monotonic()
-        self.refresh_at = now + REFRESH_INTERVAL
-        if (left := code.seconds_left) is not None:
-            self.refresh_at = min(self.refresh_at, now + left)
-            return now + left - LEAD
-        if code != self.seen:
-            # it came after it was last found absent, unless that was too long ago
-            doubt = asked_at - self.absent_at
-            known = self.absent_at if doubt < 2 * REFRESH_INTERVAL else -inf
-            self.earliest_end = known + self.next_life - LEAD
-            self.latest_end = now + self.next_life
-            self.seen, self.next_life = code, CODE_LIFE
-        self.absent_at = asked_at
-        if -inf < self.earliest_end and now < self.latest_end:
-            return self.earliest_end
-        self.refresh_at = now
-        return now + CODE_LIFE
 
     def _forget_code(self) -> None:
         self.code = self.png = None
