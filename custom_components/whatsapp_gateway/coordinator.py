@@ -183,7 +183,9 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
             # what still arrives changes nothing
             return self.data
         self.polled_at = asked_at
-        if instances != self.data:
+        if instances == self.data:
+            instances = self.data
+        else:
             for instance_id, known in (self.data or {}).items():
                 if instances.get(instance_id) == known:
                     instances[instance_id] = known
