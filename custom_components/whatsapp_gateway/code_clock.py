@@ -27,7 +27,8 @@ class CodeClock:
 
     def __init__(self) -> None:
         """Know nothing of the code that comes next."""
-        self._code: QrCode | None = None
+        # the code itself is a secret that nobody needs here
+        self._code_hash = 0
         self._absent_at = self._earliest_end = self._latest_end = -inf
         self._next_life = CODE_LIFE
 
@@ -43,13 +44,13 @@ class CodeClock:
         now = monotonic()
         if (left := code.seconds_left) is not None:
             return now + left - LEAD, now + min(REFRESH_INTERVAL, left)
-        if code != self._code:
+        if hash(code) != self._code_hash:
             # unless that was too long ago
             doubt = asked_at - self._absent_at
             known = self._absent_at if doubt < 2 * REFRESH_INTERVAL else -inf
             self._earliest_end = known + self._next_life - LEAD
             self._latest_end = now + self._next_life
-            self._code, self._next_life = code, CODE_LIFE
+            self._code_hash, self._next_life = hash(code), CODE_LIFE
         self._absent_at = asked_at
         if -inf < self._earliest_end and now < self._latest_end:
             return self._earliest_end, now + REFRESH_INTERVAL
