@@ -18,7 +18,7 @@ from custom_components.whatsapp_gateway.providers import PROVIDERS
 
 from .dialog import Dialog
 from .gateways import GATEWAYS, Gateway, VirtualPhone
-from .leaks import Listener, told
+from .leaks import LISTENER, told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -53,9 +53,6 @@ settings.register_profile(
 settings.load_profile("each_run")
 
 
-LISTENER = Listener()
-
-
 def pytest_sessionstart() -> None:
     """Let Home Assistant log all it can, and listen to it."""
     logging.getLogger().addHandler(LISTENER)
@@ -65,10 +62,18 @@ def pytest_sessionstart() -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Function) -> Generator[None]:
     """Look for secrets at the end of each test, while its Home Assistant is there."""
-    LISTENER.heard.clear()
     yield
     hass: Any = item.funcargs.get("hass")
-    assert (LISTENER.heard, told(hass) if hass else []) == ([], [])
+    assert (told(hass) if hass else []) == []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None]:
+    """Look for secrets in all that was logged from set-up to teardown."""
+    yield
+    heard = LISTENER.heard.copy()
+    LISTENER.heard.clear()
+    assert heard == []
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -53,6 +53,10 @@ class Listener(logging.Handler):
             self.heard.append(text)
 
 
+LISTENER = Listener()
+"""Listens to the whole of each test."""
+
+
 def told(hass: HomeAssistant) -> list[str]:
     """Return the secrets in all states, registries and issues, by where they are."""
     places: dict[str, Any] = {

@@ -48,7 +48,10 @@ def take_stock(hass: HomeAssistant, clock: Clock, entry: ConfigEntry) -> dict[st
         "tasks": Counter(map(_task, asyncio.all_tasks())),
         "timers": Counter(_timer(timer) for timer in clock.timers()),
         "bus": hass.bus.async_listeners(),
-        "coordinator": len(vars(entry.runtime_data)["_listeners"]),
+        "coordinator": [
+            len(vars(entry.runtime_data)[name])
+            for name in ("_listeners", "_listeners_of")
+        ],
         "services": {
             key: set(one) for key, one in hass.services.async_services().items()
         },

@@ -259,6 +259,50 @@ async def test_only_what_changed_is_written(
     )
 
 
+async def test_poll_while_entities_are_added(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """What a poll brings while entities are added is not taken for written."""
+    one = gateway.add("Home", State.CONNECTED)
+    gateway.add("Shop", State.CONNECTED).phone_number = None
+    await enable(hass, entry, freezer)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    one.state = State.STOPPED
+    gateway.then["list"] = lambda _: setattr(one, "state", State.CONNECTED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await later(hass, freezer, 2)
+    assert state_of(hass, "sensor.home_status") == "connected"
+    one.state = State.STOPPED
+    await entry.runtime_data.async_refresh()
+
+    assert state_of(hass, "sensor.home_status") == "disconnected"
+
+
+async def test_one_that_fails(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A listener that fails does not keep the others from being told."""
+    one = gateway.add("Home", State.CONNECTED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    coordinator = entry.runtime_data
+    told: list[str] = []
+    remove = coordinator.async_add_listener(lambda: told.remove("told"), one.id)
+    coordinator.async_add_listener(lambda: told.append("told"), one.id)
+    one.state = State.STOPPED
+    await coordinator.async_refresh()
+    remove()
+
+    assert told == ["told"]
+    assert "An entity could not be updated" in caplog.text
+    assert state_of(hass, "sensor.home_status") == "disconnected"
+
+
 async def enable(
     hass: HomeAssistant, entry: MockConfigEntry, freezer: FrozenDateTimeFactory
 ) -> None:

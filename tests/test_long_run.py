@@ -17,6 +17,7 @@ from homeassistant.setup import async_setup_component
 from .account import POOL
 from .clock import Clock
 from .gateways.machine import NEW_CODE
+from .leaks import LISTENER
 from .month import Month
 from .owner import KEYS
 from .stock import blocks, difference, take_stock
@@ -66,7 +67,7 @@ class Log(logging.Handler):
 
     def __enter__(self) -> Self:
         """Hear all; pytest, which keeps every line, hears nothing."""
-        self.before, logging.root.handlers = logging.root.handlers, [self]
+        self.before, logging.root.handlers = logging.root.handlers, [self, LISTENER]
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -47,9 +47,19 @@ if TYPE_CHECKING:
     from .gateways import Gateway, VirtualPhone
 
 
+@pytest.fixture
+def _quiet_database(caplog: pytest.LogCaptureFixture) -> None:
+    """Let the database, which is searched itself, not say what it writes."""
+    for name in ("sqlalchemy.engine", "homeassistant.components.recorder"):
+        caplog.set_level(logging.WARNING, logger=name)
+
+
 @pytest.fixture(autouse=True)
 def _integration(
-    recorder_mock: Recorder, enable_custom_integrations: None, socket_enabled: None
+    _quiet_database: None,
+    recorder_mock: Recorder,
+    enable_custom_integrations: None,
+    socket_enabled: None,
 ) -> None:
     """Have a database before all else."""
 
@@ -59,8 +69,7 @@ async def test_search(
 ) -> None:
     """The search finds each kind of secret, in a log as well as in a state."""
     # what is planted would be found at the end as well
-    for name in ("homeassistant", "sqlalchemy.engine"):
-        caplog.set_level(logging.WARNING, logger=name)
+    caplog.set_level(logging.WARNING, logger="homeassistant")
     code = new_code_text()
     for secret in (gateway.key, code, data_uri(code), PHONE_NUMBER):
         listener = Listener()
@@ -148,12 +157,9 @@ async def test_life(
     dialog: Dialog,
     hass_client: ClientSessionGenerator,
     monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A life leaves no secret in the database, and a number only in its sensor."""
     monkeypatch.setattr(issues, "PATIENCE", 0)
-    # says what it writes to the database, which is searched itself
-    caplog.set_level(logging.WARNING, logger="sqlalchemy.engine")
     assert await async_setup_component(hass, "diagnostics", {})
     await live(hass, gateway, phone, dialog, hass_client)
     async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=10))

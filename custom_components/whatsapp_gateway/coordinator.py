@@ -134,7 +134,11 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         for instance_id, listeners in list(self._listeners_of.items()):
             if now.get(instance_id) is not before.get(instance_id):
                 for update_callback in list(listeners):
-                    update_callback()
+                    try:
+                        update_callback()
+                    except Exception:
+                        # the others are told all the same
+                        self.logger.exception("An entity could not be updated")
 
     @contextmanager
     def linking(self, instance_id: str) -> Iterator[None]:

@@ -37,7 +37,7 @@ class InstanceEntity(CoordinatorEntity[GatewayCoordinator]):
         self.entity_description = description
         self.instance_id = instance_id
         self._attr_unique_id = f"{coordinator.unique_id(instance_id)}_{description.key}"
-        self._written = self._shown
+        self._written: object = None
 
     @property
     @override
@@ -65,6 +65,12 @@ class InstanceEntity(CoordinatorEntity[GatewayCoordinator]):
     def _shown(self) -> object:
         """Return what the state says of the instance."""
         return self.available
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        await super().async_added_to_hass()
+        # what a poll brings from now on is told, and the state is about to be written
+        self._written = self._shown
 
     @callback
     @override

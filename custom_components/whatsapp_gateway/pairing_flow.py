@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-import asyncio
 from base64 import b64encode
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
@@ -28,8 +27,10 @@ from homeassistant.helpers.selector import (
 from .const import DOMAIN, ERROR_KEYS
 from .pairing import ONGOING, Pairing, Phase, pair
 from .providers.models import GatewayError, Unauthorized
+from .providers.shared import outcome_of, shared_task
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncGenerator
     from contextlib import AbstractContextManager
 
@@ -129,7 +130,7 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
     async def _create(self, name: str, instance_type: str | None) -> Instance:
         """Create one instance, also for a form that is submitted twice at once."""
         if self._creation is None:
-            self._creation = self.hass.async_create_task(
+            self._creation = shared_task(
                 self.provider.create_once(
                     name,
                     known={one.id for one in self.instances},
@@ -137,7 +138,7 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
                 )
             )
         try:
-            return await asyncio.shield(self._creation)
+            return await outcome_of(self._creation)
         except GatewayError:
             self._creation = None
             raise

@@ -99,7 +99,12 @@ class InstanceSensor(InstanceEntity, SensorEntity):
             wanted.add(self.instance_id)
             self.async_on_remove(lambda: wanted.discard(self.instance_id))
             if self.native_value is None:
-                await self.coordinator.async_request_refresh()
+                # not awaited: the poll may find that this very instance is gone
+                self.coordinator.config_entry.async_create_background_task(
+                    self.hass,
+                    self.coordinator.async_request_refresh(),
+                    f"{self.entity_id} refresh",
+                )
 
     @property
     @override

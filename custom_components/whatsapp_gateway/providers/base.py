@@ -21,6 +21,7 @@ from .models import (
     QrCode,
     Unreachable,
 )
+from .shared import outcome_of, shared_task
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -61,7 +62,8 @@ class Provider(Client, ABC):
         """
         super().__init__(session, url, api_key)
         self.instance_id = instance_id
-        self._performing: dict[tuple[str, Action], asyncio.Task[None]] = {}
+        self._performing: dict[str, tuple[Action, asyncio.Task[None]]] = {}
+        """What was asked for last, of each instance."""
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._unanswered: set[str] = set()
         self._unknown_statuses: set[str] = set()
@@ -99,15 +101,17 @@ class Provider(Client, ABC):
     async def perform(self, action: Action, instance_id: str) -> None:
         """Carry out one of `actions`; succeeds where it is so already.
 
-        It is done once for all who ask for it at the same time.
+        It is done once for all who ask for it at the same time, else in turn.
         """
-        key = (instance_id, action)
-        if (task := self._performing.get(key)) is None:
-            task = asyncio.create_task(self._perform_in_turn(action, instance_id))
-            self._performing[key] = task
-            task.add_done_callback(lambda _: self._performing.pop(key))
-        # who stops waiting stops nobody else
-        await asyncio.shield(task)
+        last, task = self._performing.get(instance_id, (None, None))
+        if task is None or task.done() or last is not action:
+            task = shared_task(self._perform_in_turn(action, instance_id))
+            self._performing[instance_id] = (action, task)
+        try:
+            await outcome_of(task)
+        finally:
+            if task.done() and self._performing.get(instance_id) == (action, task):
+                del self._performing[instance_id]
 
     async def _perform_in_turn(self, action: Action, instance_id: str) -> None:
         async with self._turns.setdefault(instance_id, asyncio.Lock()):

@@ -35,6 +35,12 @@ if TYPE_CHECKING:
 READ_TIME_LIMIT = 10.0
 ACTION_TIME_LIMIT = 30.0
 MAX_BODY = 8 * 1024 * 1024
+PASSING = {
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    *range(500, 600),
+}
+"""What passes by itself, whoever says it."""
 SUCCESSES = range(200, 205)
 """Those beyond tell that an answer is not all there."""
 DEFAULT_RETRY_AFTER = 30.0
@@ -110,7 +116,7 @@ class Client:
         _LOGGER.debug("%s %s %s: %s", self.name, method, route, response.status)
         if response.headers.get("X-RateLimit-Remaining") == "0":
             self._resume_at = monotonic() + _retry_after(response.headers)
-        if response.status < 500 and body.lstrip().startswith(b"<"):  # noqa: PLR2004
+        if body.lstrip().startswith(b"<") and response.status not in PASSING:
             # a proxy answers, who knows neither keys nor instances
             raise BadResponse("A web page")
         if response.status in SUCCESSES:
