@@ -173,6 +173,7 @@ class Account:
                 await asyncio.sleep(wait)
                 scanned = time.time()
                 VirtualPhone(self.gateway).scan(text)
+        self.screen.clear()
         result.finished.append(time.time() - scanned)
         assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
         await connected.wait()
@@ -182,6 +183,7 @@ class Account:
         """Look at the dialog until the round is over."""
         async for picture in Dialog(self.hass, self.entry).pictures():
             await self.screen.show(picture)
+        self.screen.clear()
 
     async def watch_picture(self) -> None:
         """Look at the picture on a dashboard for a round."""

@@ -23,13 +23,12 @@ ROUNDS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """Seconds of the processor without the garbage collection, bytes, and entities.
-
-    Entities are counted with those that are disabled: they are registered as well.
-    """
+    """Seconds of the processor without the garbage collection, bytes, entities."""
 
     seconds: float
-    entities: int
+    entity: int
+    """All that are registered."""
+    enabled: int
     memory: int = 0
     own_memory: int = 0
     """What the integration's own lines and its library's have allocated of it."""
@@ -78,7 +77,8 @@ async def _set_up(account: Account, *, trace: bool = False) -> Setup:
         await hass.config_entries.async_unload(entry.entry_id)
     return Setup(
         seconds=seconds,
-        entities=len(entities),
+        entity=len(entities),
+        enabled=sum(one.disabled_by is None for one in entities),
         memory=memory,
         own_memory=own_memory,
     )

@@ -138,11 +138,11 @@ def leaks_in(config: Path) -> Iterator[str]:
 
     The account's own data is the place for its key.
     """
-    for root, _, files in config.walk():
-        for name in files:
-            text = (root / name).read_bytes().decode(errors="replace")
-            found = set(leaked(text))
-            if name == "core.config_entries":
+    for path in config.rglob("*"):
+        # not what the integration's own folder links to
+        if path.is_file():
+            found = set(leaked(path.read_bytes().decode(errors="replace")))
+            if path.name == "core.config_entries":
                 assert found
                 found -= set(KEYS.values())
-            yield from (f"{root / name}: {secret}" for secret in found)
+            yield from (f"{path}: {secret}" for secret in found)
