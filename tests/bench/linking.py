@@ -55,6 +55,7 @@ class Screen:
     rotated: list[float] = field(default_factory=list)
     """For each code but the first, how long after the one before it was shown."""
     _code: Code | None = None
+    _seen: set[int] = field(default_factory=set)
 
     async def show(self, png: bytes) -> str | None:
         """Show another picture, and return the text of its code."""
@@ -62,8 +63,9 @@ class Screen:
         if text := await asyncio.to_thread(read_qr, png) if png else None:
             codes = self.session._codes
             number = next(i for i, code in enumerate(codes) if code.text == text)
-            if number and codes[number] != self._code:
+            if number and number not in self._seen:
                 self.rotated.append(time.time() - codes[number - 1].expires)
+            self._seen.add(number)
             self._code = codes[number]
         return text
 
