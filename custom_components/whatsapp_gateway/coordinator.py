@@ -147,9 +147,8 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         try:
             yield
         finally:
-            self.being_linked[instance_id] -= 1
-            if not self.being_linked[instance_id]:
-                del self.being_linked[instance_id]
+            # keeps no zeros
+            self.being_linked -= Counter([instance_id])
 
     @contextmanager
     def translated_errors(self) -> Iterator[None]:
