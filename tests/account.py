@@ -10,7 +10,7 @@ from homeassistant.helpers import entity_registry as er
 
 from custom_components.whatsapp_gateway.const import DOMAIN
 
-from .common import state_of
+from .common import LOOK, state_of
 from .gateways.machine import Session, State
 from .test_entities import STATUSES, press
 from .test_init import names
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from .clock import Clock
     from .gateways import Gateway
 
-LOOK = 31.0
-"""Seconds in which there is a poll for sure."""
 POOL = [f"number-{number:02}" for number in range(60)]
 """Home Assistant remembers what was deleted: all ids come back."""
 
@@ -95,7 +93,7 @@ class Account:
         """Press the first of these buttons that the provider has."""
         buttons = (self.entity("button", one, action) for action in actions)
         button = next(button for button in buttons if button)
-        await self.clock.during(press(self.hass, button), 0.5)
+        await press(self.hass, button)
 
     def free(self) -> str | None:
         """Return an id that no instance has."""

@@ -1,4 +1,4 @@
-"""Simulated time: the clock and the event loop go on together, at once."""
+"""Simulated time: it stands still while anything is done, and then jumps."""
 
 from __future__ import annotations
 
@@ -6,80 +6,67 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from freezegun import api
-
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     from freezegun.api import FrozenDateTimeFactory
 
-    from homeassistant.core import HomeAssistant
-
-# the first in simulated seconds, the second in real ones: 20 times as fast
-STEP = 0.1
-REAL_STEP = 0.005
+IDLE = 0.001
+"""Real seconds in which nothing comes over loopback: so nothing is on its way."""
+TICK = timedelta(microseconds=1)
 
 
 class Clock:
-    """Frozen time by which the loop's timers run: they come due as it is put forward.
+    """Frozen time that jumps to the next timer of the loop whenever the loop is idle.
 
-    What the loop spends on work really is simulated time as well, but tiny.
+    It is idle when it has nothing to do, no thread works for it, and nothing is on its
+    way to it. So what takes time are waits, each as long as it says, and nothing else.
     """
 
-    def __init__(self, hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
-        """Take the loop's clock over."""
-        self.hass = hass
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, freezer: FrozenDateTimeFactory
+    ) -> None:
+        """Take over a loop whose clock is frozen, until it ends."""
+        # which takes a jump for a slow callback
+        loop.set_debug(enabled=False)
+        inside: Any = loop
+        self.time = loop.time
         self.freezer = freezer
-        self.loop = hass.loop
-        self._ahead = hass.loop.time() - api.real_monotonic()
-        self._frozen_at = hass.loop.time()
-        self.patience = 10.0
-        """Real seconds after which work under way is left to its time limit."""
-        # for good: the loop's timers are set by it, and the loop ends with the test
-        vars(hass.loop)["time"] = self.time
-        # which takes each step for a slow callback
-        hass.loop.set_debug(False)
-
-    def time(self) -> float:
-        """Return the loop's time."""
-        return api.real_monotonic() + self._ahead
-
-    def advance(self, seconds: float) -> None:
-        """Put the clock forward."""
-        self._ahead += seconds
-        now = self.time()
-        self.freezer.tick(timedelta(seconds=now - self._frozen_at))
-        self._frozen_at = now
-
-    def timers(self) -> list[asyncio.TimerHandle]:
-        """Return the timers that are set."""
-        scheduled: list[asyncio.TimerHandle] = vars(self.loop)["_scheduled"]
-        return [timer for timer in scheduled if not timer.cancelled()]
-
-    async def settle(self) -> None:
-        """Let all happen that is due."""
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        try:
-            async with asyncio.timeout(self.patience):
-                await self.hass.async_block_till_done(wait_background_tasks=True)
-        except TimeoutError:
-            pass
+        self._at_work = 0
+        self._select = inside._selector.select
+        self._run_in_executor = inside.run_in_executor
+        inside._selector.select = self._wait
+        inside.run_in_executor = self._work
+        # else a timer that is due just now, while time stands still, never is
+        inside._clock_resolution = TICK.total_seconds()
 
     async def run(self, seconds: float, step: float = 0.0) -> None:
-        """Let time pass in steps, else from timer to timer."""
+        """Let time pass; with `step` so much at once, however many timers are due."""
         end = self.time() + seconds
-        # else what is under way would run out of time
-        await self.settle()
-        while (left := end - self.time()) > 0:
-            due = min((timer.when() for timer in self.timers()), default=end)
-            self.advance(min(left, max(step, due - self.time(), 0.001)))
+        while step and (left := end - self.time()) > 0:
+            self.freezer.tick(timedelta(seconds=min(step, left)) + TICK)
             await self.settle()
+        await asyncio.sleep(end - self.time())
 
-    async def during[T](self, doing: Coroutine[Any, Any, T], step: float = STEP) -> T:
-        """Let time run while something is done."""
-        task = self.loop.create_task(doing)
-        while not task.done():
-            await asyncio.wait({task}, timeout=REAL_STEP)
-            self.advance(step)
-        return await task
+    async def settle(self) -> None:
+        """Let all happen that needs no time."""
+        await asyncio.sleep(TICK.total_seconds())
+
+    def _wait(self, timeout: float | None) -> Any:
+        """Do what a selector's `select` does."""
+        if timeout is None or timeout <= 0:
+            return self._select(timeout)
+        while not (ready := self._select(IDLE)) and self._at_work:
+            pass
+        if not ready:
+            # a timer must not be early by what a timedelta rounds
+            self.freezer.tick(timedelta(seconds=timeout) + TICK)
+        return ready
+
+    def _work(self, *args: Any) -> asyncio.Future[Any]:
+        """Do what a loop's `run_in_executor` does."""
+        self._at_work += 1
+        future: asyncio.Future[Any] = self._run_in_executor(*args)
+        future.add_done_callback(self._done)
+        return future
+
+    def _done(self, _: asyncio.Future[Any]) -> None:
+        self._at_work -= 1

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 
 TRANSLATIONS = Path(whatsapp_gateway.__file__).parent / "translations"
+LOOK = 31.0
+"""Seconds in which there is a poll for sure."""
 ENGLISH = json.loads((TRANSLATIONS / "en.json").read_text())
 
 
@@ -44,12 +46,12 @@ def read_data_uri(uri: str) -> str | None:
     return read_qr(b64decode(uri.partition(",")[2]))
 
 
-async def until[T](ready: Callable[[], T], within: float = 10.0) -> T:
+async def until[T](ready: Callable[[], T], within: float = 300.0) -> T:
     """Wait until something is true, and return it; `within` is in seconds."""
     deadline = time.monotonic() + within
     while not (result := ready()):
         assert time.monotonic() < deadline, "It did not happen in time"
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.1)
     return result
 
 

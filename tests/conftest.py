@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -12,28 +13,22 @@ import pytest
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.whatsapp_gateway import code_clock, pairing
 from custom_components.whatsapp_gateway.const import DOMAIN
 from custom_components.whatsapp_gateway.providers import PROVIDERS
 
+from .clock import Clock
 from .dialog import Dialog
 from .gateways import GATEWAYS, Gateway, VirtualPhone
 from .leaks import LISTENER, told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
-    from types import ModuleType
+
+    from freezegun.api import FrozenDateTimeFactory
 
     from homeassistant.core import HomeAssistant
 
     from custom_components.whatsapp_gateway.providers.base import Provider
-
-SCALE = 20.0
-"""How much faster than the clock WhatsApp's time runs in the tests."""
-TIMES: dict[ModuleType, tuple[str, ...]] = {
-    pairing: ("POLL_INTERVAL", "RETRY_INTERVAL", "GRACE", "PATIENCE", "DEADLINE"),
-    code_clock: ("REFRESH_INTERVAL", "FIRST_CODE_LIFE", "CODE_LIFE"),
-}
 
 settings.register_profile(
     "each_run",
@@ -57,6 +52,8 @@ def pytest_sessionstart() -> None:
     """Let Home Assistant log all it can, and listen to it."""
     logging.getLogger().addHandler(LISTENER)
     logging.getLogger().setLevel(logging.DEBUG)
+    # does not bear frozen time
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -94,13 +91,9 @@ def _integration(enable_custom_integrations: None, socket_enabled: None) -> None
 
 
 @pytest.fixture(autouse=True)
-def _fast_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let time run faster for the pairing as it does for the gateways."""
-    for module, names in TIMES.items():
-        for name in names:
-            monkeypatch.setattr(module, name, getattr(module, name) / SCALE)
-        # a busy machine does not run faster
-        monkeypatch.setattr(module, "LEAD", 0.15)
+async def clock(freezer: FrozenDateTimeFactory) -> Clock:
+    """Let time jump over what would have to be waited for."""
+    return Clock(asyncio.get_running_loop(), freezer)
 
 
 @pytest.fixture(params=GATEWAYS)
@@ -113,7 +106,7 @@ def provider_key(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def gateway(provider_key: str) -> AsyncGenerator[Gateway]:
     """Run the gateway of the provider."""
-    async with GATEWAYS[provider_key](scale=SCALE).running() as running:
+    async with GATEWAYS[provider_key]().running() as running:
         yield running
 
 

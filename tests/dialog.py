@@ -126,7 +126,7 @@ class Dialog:
         while self.result["type"] is FlowResultType.SHOW_PROGRESS:
             if self.action in actions:
                 return
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.2)
             await self.look()
         assert not actions, self.result
 
@@ -136,6 +136,6 @@ class Dialog:
         while text is None:
             await self.wait_for("scan")
             text = read_data_uri(self.result["description_placeholders"]["qr"])
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.2)
             await self.look()
         return text

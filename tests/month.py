@@ -11,8 +11,8 @@ from homeassistant.helpers import entity_registry as er
 
 from custom_components.whatsapp_gateway.const import DOMAIN
 
-from .account import LOOK, POOL
-from .common import read_qr
+from .account import POOL
+from .common import LOOK, read_qr
 from .gateways.machine import State
 from .owner import DAY, Owner
 from .test_init import names
@@ -193,13 +193,11 @@ class Month(Owner):
         """Take the gateway away for one poll or many: nothing is lost."""
         fault, known_after = next(self.outages)
         self.gateway.fail("*", **fault)
-        self.clock.patience = 0.02 if "hang" in fault else 10.0
         await self.clock.run(known_after + self.random.choice([0, 60, 300, 900]))
         for one in self.instances():
             assert self.status(one) == STATE_UNAVAILABLE
         assert names(self.hass, self.entry) == self.names
         self.gateway.heal()
-        self.clock.patience = 10.0
         await self.clock.settle()
         self.expected.update(["Error fetching", "data recovered"])
 

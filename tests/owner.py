@@ -9,8 +9,8 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import entity_registry as er
 
-from .account import LOOK, Account
-from .common import state_of
+from .account import Account
+from .common import LOOK, state_of
 from .dialog import Dialog
 from .gateways.machine import Session, State
 from .test_repairs import raised
@@ -90,14 +90,14 @@ class Owner(Account):
     async def link(self) -> None:
         """Link an instance from the Configure menu."""
         one, dialog = await self.open_link()
-        await self.clock.during(self.scan(dialog))
+        await self.scan(dialog)
         assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
         assert one.state is State.CONNECTED
 
     async def leave(self) -> None:
         """Close a dialog before anything is linked."""
         _, dialog = await self.open_link()
-        await self.clock.during(dialog.code())
+        await dialog.code()
         dialog.close()
         await self.clock.settle()
 
@@ -112,7 +112,7 @@ class Owner(Account):
         await dialog.open_fix(issues[self.unique_id(one)])
         if dialog.step == "restart":
             await dialog.give()
-        await self.clock.during(self.scan(dialog))
+        await self.scan(dialog)
         assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
         assert one.state is State.CONNECTED
 

@@ -15,6 +15,7 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.storage import Store
+from homeassistant.util.async_ import get_scheduled_timer_handles
 
 from custom_components import whatsapp_gateway
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
-    from .clock import Clock
 
 PACKAGE = whatsapp_gateway.__name__
 
@@ -36,7 +36,7 @@ def blocks() -> int:
     return sys.getallocatedblocks()
 
 
-def take_stock(hass: HomeAssistant, clock: Clock, entry: ConfigEntry) -> dict[str, Any]:
+def take_stock(hass: HomeAssistant, entry: ConfigEntry) -> dict[str, Any]:
     """Return all that has to end where it began."""
     account = entry.entry_id
     managers: tuple[Any, ...] = (
@@ -46,7 +46,11 @@ def take_stock(hass: HomeAssistant, clock: Clock, entry: ConfigEntry) -> dict[st
     )
     return {
         "tasks": Counter(map(_task, asyncio.all_tasks())),
-        "timers": Counter(_timer(timer) for timer in clock.timers()),
+        "timers": Counter(
+            _timer(timer)
+            for timer in get_scheduled_timer_handles(hass.loop)
+            if not timer.cancelled()
+        ),
         "bus": hass.bus.async_listeners(),
         "coordinator": [
             len(vars(entry.runtime_data)[name])

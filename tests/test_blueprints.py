@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from http import HTTPStatus
 import json
 from pathlib import Path
@@ -17,7 +16,6 @@ from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
     async_capture_events,
-    async_fire_time_changed,
     async_mock_service,
 )
 
@@ -25,14 +23,13 @@ from .common import read_qr, state_of
 from .gateways.machine import State
 
 if TYPE_CHECKING:
-    from freezegun.api import FrozenDateTimeFactory
-
     from homeassistant.core import HomeAssistant, ServiceCall
     from pytest_homeassistant_custom_component.typing import (
         ClientSessionGenerator,
         WebSocketGenerator,
     )
 
+    from .clock import Clock
     from .gateways import Gateway
     from .gateways.machine import Session
 
@@ -110,17 +107,6 @@ async def change(hass: HomeAssistant, config: dict[str, Any]) -> None:
     await hass.services.async_call("automation", "reload", blocking=True)
 
 
-async def later(
-    hass: HomeAssistant, freezer: FrozenDateTimeFactory, seconds: int
-) -> None:
-    """Let time pass; a run that waits keeps Home Assistant from ever being done."""
-    for _ in range(0, seconds, 10):
-        freezer.tick(10)
-        async_fire_time_changed(hass)
-        for _ in range(200):
-            await asyncio.sleep(0)
-
-
 async def test_metadata(
     hass: HomeAssistant, hass_ws_client: WebSocketGenerator
 ) -> None:
@@ -169,13 +155,13 @@ async def test_not_linked(
     told: list[ServiceCall],
     course: list[tuple[State, int]],
     expected: list[tuple[bool, bool]],
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """Who is away too long is told once, a first code once, and a return once."""
     await automate(hass, automation("not_linked", actions=[TELL]))
     for state, seconds in course:
         home.state = state
-        await later(hass, freezer, seconds)
+        await clock.run(seconds)
 
     assert messages(told) == expected
 
@@ -185,32 +171,32 @@ async def test_not_linked_outage(
     gateway: Gateway,
     home: Session,
     told: list[ServiceCall],
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """A gateway that is down is not told, and what was told stays told."""
     runs = async_capture_events(hass, "automation_triggered")
     await automate(hass, automation("not_linked", actions=[TELL]))
     gateway.fail("list", status=500)
-    await later(hass, freezer, 600)
+    await clock.run(600)
     assert runs == []
 
     gateway.heal()
     home.state = State.STOPPED
-    await later(hass, freezer, 90)
+    await clock.run(90)
     gateway.fail("list", status=500)
-    await later(hass, freezer, 600)
+    await clock.run(600)
     assert messages(told) == []
 
     gateway.heal()
-    await later(hass, freezer, 160)
+    await clock.run(160)
     assert messages(told) == [AWAY]
     gateway.fail("list", status=500)
-    await later(hass, freezer, 600)
+    await clock.run(600)
     gateway.heal()
-    await later(hass, freezer, 160)
+    await clock.run(160)
     assert messages(told) == [AWAY]
     home.state = State.CONNECTED
-    await later(hass, freezer, 40)
+    await clock.run(40)
     assert messages(told) == [AWAY, BACK]
 
 
@@ -218,21 +204,21 @@ async def test_not_linked_at_start(
     hass: HomeAssistant,
     home: Session,
     told: list[ServiceCall],
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """What is not linked when Home Assistant starts is told too."""
     home.state = State.STOPPED
-    await later(hass, freezer, 40)
+    await clock.run(40)
     hass.set_state(CoreState.not_running)
     await automate(hass, automation("not_linked", actions=[TELL]))
     await hass.async_start()
-    await later(hass, freezer, 110)
+    await clock.run(110)
     assert messages(told) == []
-    await later(hass, freezer, 20)
+    await clock.run(20)
     assert messages(told) == [AWAY]
 
     home.state = State.CONNECTED
-    await later(hass, freezer, 40)
+    await clock.run(40)
     assert messages(told) == [AWAY, BACK]
 
 
@@ -240,18 +226,18 @@ async def test_not_linked_changed(
     hass: HomeAssistant,
     home: Session,
     told: list[ServiceCall],
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """An automation that is changed meanwhile tells again, and still the return."""
     await automate(hass, automation("not_linked", actions=[TELL]))
     home.state = State.STOPPED
-    await later(hass, freezer, 160)
+    await clock.run(160)
     await change(hass, automation("not_linked", actions=[TELL], grace={"minutes": 1}))
-    await later(hass, freezer, 70)
+    await clock.run(70)
     assert messages(told) == [AWAY, AWAY]
 
     home.state = State.CONNECTED
-    await later(hass, freezer, 40)
+    await clock.run(40)
     assert messages(told) == [AWAY, AWAY, BACK]
 
 
@@ -260,7 +246,7 @@ async def test_phones(
     entry: MockConfigEntry,
     home: Session,
     hass_client_no_auth: ClientSessionGenerator,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """Phones are notified, each time in place of the last, whatever else fails."""
     app = MockConfigEntry(domain="mobile_app")
@@ -279,9 +265,9 @@ async def test_phones(
     await automate(hass, automation("not_linked", phones=ids, actions=[TELL]))
 
     home.state = State.STOPPED
-    await later(hass, freezer, 160)
+    await clock.run(160)
     home.state = State.WAITING
-    await later(hass, freezer, 40)
+    await clock.run(40)
     without, with_code = (call.data["data"] for call in told)
     client = await hass_client_no_auth()
     response = await client.get(with_code["image"])
@@ -290,7 +276,7 @@ async def test_phones(
     assert read_qr(await response.read()) == home.code.text
 
     home.state = State.CONNECTED
-    await later(hass, freezer, 40)
+    await clock.run(40)
     assert [call.data["title"] for call in told] == ["WhatsApp: Home"] * 3
     assert [call.data["message"] for call in told] == [
         "Home is no longer linked (Disconnected). Link it again in Home Assistant.",
@@ -315,7 +301,7 @@ async def test_restart_failed(
     gateway: Gateway,
     home: Session,
     told: list[ServiceCall],
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """The button is pressed until the last try, and anew after a connection."""
     button, route = BUTTONS[provider_key]
@@ -323,28 +309,28 @@ async def test_restart_failed(
     await automate(hass, config)
     gateway.fail(route, status=500)
     home.state = State.FAILED
-    await later(hass, freezer, 50)
+    await clock.run(50)
     assert gateway.count(route) == 0
 
     for tries in (1, 2, 3):
-        await later(hass, freezer, 50)
+        await clock.run(50)
         assert gateway.count(route) == tries
         assert told == []
-        await later(hass, freezer, 250)
+        await clock.run(250)
         assert gateway.count(route) == tries
-    await later(hass, freezer, 1000)
+    await clock.run(1000)
     assert gateway.count(route) == 3
     assert [call.data for call in told] == [{"name": "Home"}]
 
     home.state = State.STOPPED
-    await later(hass, freezer, 40)
+    await clock.run(40)
     home.state = State.FAILED
-    await later(hass, freezer, 1000)
+    await clock.run(1000)
     assert gateway.count(route) == 3
     home.state = State.CONNECTED
-    await later(hass, freezer, 40)
+    await clock.run(40)
     home.state = State.FAILED
-    await later(hass, freezer, 100)
+    await clock.run(100)
     assert gateway.count(route) == 4
 
 
@@ -354,7 +340,7 @@ async def test_restart_helps(
     gateway: Gateway,
     home: Session,
     told: list[ServiceCall],
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """Only what is failed is restarted, and nobody gives up what is connected."""
     button, _ = BUTTONS[provider_key]
@@ -362,34 +348,34 @@ async def test_restart_helps(
     inputs = {"button": button, "pause": {"minutes": 1}, "give_up": [GIVE_UP]}
     await automate(hass, automation("restart_failed", **inputs))
     home.state = State.STOPPED
-    await later(hass, freezer, 120)
+    await clock.run(120)
     assert runs == []
 
     home.state = State.FAILED
-    await later(hass, freezer, 30)
+    await clock.run(30)
     home.state = State.BOOTING
-    await later(hass, freezer, 40)
+    await clock.run(40)
     home.state = State.FAILED
     gateway.fail("list", status=500)
-    await later(hass, freezer, 300)
+    await clock.run(300)
     assert home.starts == 0
 
     gateway.heal()
-    await later(hass, freezer, 100)
+    await clock.run(100)
     assert home.starts == 1
     assert state_of(hass, "sensor.home_status") == "starting"
     home.state = State.WAITING
-    await later(hass, freezer, 600)
+    await clock.run(600)
     assert home.starts == 1
     home.state = State.FAILED
-    await later(hass, freezer, 40)
+    await clock.run(40)
     assert home.starts == 2
 
     home.state = State.CONNECTED
-    await later(hass, freezer, 600)
+    await clock.run(600)
     assert home.starts == 2
     home.state = State.FAILED
-    await later(hass, freezer, 100)
+    await clock.run(100)
     assert home.starts == 3
     assert told == []
 
@@ -398,24 +384,24 @@ async def test_restart_failed_anew(
     hass: HomeAssistant,
     provider_key: str,
     home: Session,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """What is failed at a start, or when the automation is changed, is restarted."""
     button, _ = BUTTONS[provider_key]
     home.state = State.FAILED
-    await later(hass, freezer, 40)
+    await clock.run(40)
     hass.set_state(CoreState.not_running)
     await automate(hass, automation("restart_failed", button=button))
     await hass.async_start()
-    await later(hass, freezer, 50)
+    await clock.run(50)
     assert home.starts == 0
-    await later(hass, freezer, 30)
+    await clock.run(30)
     assert home.starts == 1
 
     home.state = State.FAILED
-    await later(hass, freezer, 40)
+    await clock.run(40)
     await change(hass, automation("restart_failed", button=button, tries=5))
-    await later(hass, freezer, 50)
+    await clock.run(50)
     assert home.starts == 1
-    await later(hass, freezer, 30)
+    await clock.run(30)
     assert home.starts == 2

@@ -33,6 +33,8 @@ from .gateways.machine import State
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
+    from .clock import Clock
+
 
 async def test_empty_account(
     hass: HomeAssistant, gateway: Gateway, phone: VirtualPhone, dialog: Dialog
@@ -383,33 +385,31 @@ async def test_instance_fails(gateway: Gateway, dialog: Dialog) -> None:
     assert dialog.errors == {"base": "instance_failed"}
 
 
-async def test_closed_dialog(
-    hass: HomeAssistant, gateway: Gateway, dialog: Dialog
-) -> None:
+async def test_closed_dialog(gateway: Gateway, dialog: Dialog, clock: Clock) -> None:
     """Closing the dialog stops all requests."""
     gateway.add("Home")
     await dialog.sign_in(gateway)
     await dialog.choose("link")
     await dialog.code()
     dialog.close()
-    await asyncio.sleep(2 * pairing.POLL_INTERVAL)
+    await clock.settle()
     asked = len(gateway.asked)
-    await asyncio.sleep(5 * pairing.POLL_INTERVAL)
+    await clock.run(60)
 
     assert len(gateway.asked) == asked
 
 
-async def test_closed_browser(
-    gateway: Gateway, dialog: Dialog, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_closed_browser(gateway: Gateway, dialog: Dialog, clock: Clock) -> None:
     """A dialog that nobody looks at any more stops its requests by itself."""
-    monkeypatch.setattr(pairing, "DEADLINE", 1)
-    gateway.add("Home", State.WAITING)
+    gateway.add("Home", State.WAITING, scale=0.1)
     await dialog.sign_in(gateway)
     await dialog.choose("link")
-    await asyncio.sleep(1.5)
+    await clock.run(pairing.DEADLINE - 5)
     asked = len(gateway.asked)
-    await asyncio.sleep(5 * pairing.POLL_INTERVAL)
+    await clock.run(10)
+    assert len(gateway.asked) > asked
+    asked = len(gateway.asked)
+    await clock.run(60)
 
     assert len(gateway.asked) == asked
     await dialog.look()

@@ -19,12 +19,11 @@ from .gateways.machine import State
 from .test_entities import enable
 
 if TYPE_CHECKING:
-    from freezegun.api import FrozenDateTimeFactory
-
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.common import MockConfigEntry
     from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
+    from .clock import Clock
     from .gateways import Gateway
 
 NAME, NUMBER = "Marker name", "4915199999999"
@@ -40,7 +39,7 @@ async def test_account(
     gateway: Gateway,
     entry: MockConfigEntry,
     hass_client: ClientSessionGenerator,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """What an account is made of, with the last error by its class."""
     gateway.add("Home", State.CONNECTED)
@@ -70,11 +69,11 @@ async def test_no_secret(
     gateway: Gateway,
     entry: MockConfigEntry,
     hass_client: ClientSessionGenerator,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """Markers in all that is secret or personal are found in no diagnostics."""
     one = gateway.add(NAME, State.CONNECTED, phone_number=NUMBER, scale=0.001)
-    await enable(hass, entry, freezer)
+    await enable(hass, entry, clock)
     assert NUMBER in str([state.as_dict() for state in hass.states.async_all()])
     waiting = gateway.add("Shop", State.WAITING, scale=0.001)
     await entry.runtime_data.async_refresh()

@@ -20,23 +20,18 @@ from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
-from pytest_homeassistant_custom_component.common import (
-    MockConfigEntry,
-    async_fire_time_changed,
-)
 
 from custom_components.whatsapp_gateway.qr import blank
 
 from .common import read_qr, state_of, until
 from .gateways.machine import CODE_LIVES, State
-from .test_init import later
 
 if TYPE_CHECKING:
-    from freezegun.api import FrozenDateTimeFactory
-
     from homeassistant.core import Event, HomeAssistant
+    from pytest_homeassistant_custom_component.common import MockConfigEntry
     from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
+    from .clock import Clock
     from .gateways import Gateway, VirtualPhone
 
 STATUSES = {
@@ -224,7 +219,7 @@ async def test_only_what_changed_is_written(
     provider_key: str,
     gateway: Gateway,
     entry: MockConfigEntry,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """A poll writes the states that changed, and no others."""
     home = gateway.add("Home", State.CONNECTED)
@@ -240,16 +235,16 @@ async def test_only_what_changed_is_written(
     for kind in (EVENT_STATE_CHANGED, EVENT_STATE_REPORTED):
         hass.bus.async_listen(kind, write_down, event_filter=callback(lambda _: True))
 
-    await later(hass, freezer, 31)
+    await clock.run(31)
     assert not written
 
     # nobody wants to see it
     home.seen = 1777638896.0
-    await later(hass, freezer, 31)
+    await clock.run(31)
     assert not written
 
     home.state = State.STOPPED
-    await later(hass, freezer, 31)
+    await clock.run(31)
     assert sorted(written) == sorted(
         [
             "sensor.home_status",
@@ -263,17 +258,17 @@ async def test_poll_while_entities_are_added(
     hass: HomeAssistant,
     gateway: Gateway,
     entry: MockConfigEntry,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """What a poll brings while entities are added is not taken for written."""
     one = gateway.add("Home", State.CONNECTED)
     gateway.add("Shop", State.CONNECTED).phone_number = None
-    await enable(hass, entry, freezer)
+    await enable(hass, entry, clock)
     assert await hass.config_entries.async_unload(entry.entry_id)
     one.state = State.STOPPED
     gateway.then["list"] = lambda _: setattr(one, "state", State.CONNECTED)
     assert await hass.config_entries.async_setup(entry.entry_id)
-    await later(hass, freezer, 2)
+    await clock.run(2)
     assert state_of(hass, "sensor.home_status") == "connected"
     one.state = State.STOPPED
     await entry.runtime_data.async_refresh()
@@ -303,17 +298,14 @@ async def test_one_that_fails(
     assert state_of(hass, "sensor.home_status") == "disconnected"
 
 
-async def enable(
-    hass: HomeAssistant, entry: MockConfigEntry, freezer: FrozenDateTimeFactory
-) -> None:
+async def enable(hass: HomeAssistant, entry: MockConfigEntry, clock: Clock) -> None:
     """Enable all entities, and set the account up."""
     assert await hass.config_entries.async_setup(entry.entry_id)
     registry = er.async_get(hass)
     for one in er.async_entries_for_config_entry(registry, entry.entry_id):
         registry.async_update_entity(one.entity_id, disabled_by=None)
     # Home Assistant reloads the account by itself
-    await later(hass, freezer, 31)
-    await later(hass, freezer, 2)
+    await clock.run(31)
 
 
 async def test_phone_number(
@@ -321,29 +313,29 @@ async def test_phone_number(
     provider_key: str,
     gateway: Gateway,
     entry: MockConfigEntry,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """Who enables it sees the number; it is asked for once for each connection."""
     home = gateway.add("Home", State.CONNECTED)
     gateway.add("Shop", State.STOPPED)
-    await enable(hass, entry, freezer)
+    await enable(hass, entry, clock)
     asked = 1 if provider_key == "wappfy" else 0
     assert state_of(hass, "sensor.home_phone_number") == "+5511999998888"
     assert state_of(hass, "sensor.shop_phone_number") == STATE_UNKNOWN
     for _ in range(3):
-        await later(hass, freezer, 31)
+        await clock.run(31)
     assert gateway.count("one") == asked
 
     home.unlink()
-    await later(hass, freezer, 31)
+    await clock.run(31)
     assert state_of(hass, "sensor.home_phone_number") == STATE_UNKNOWN
     home.phone_number = "4915112345678"
     home.state = State.CONNECTED
     gateway.fail("one", status=500)
-    await later(hass, freezer, 31)
+    await clock.run(31)
     assert state_of(hass, "sensor.home_status") == "connected"
     gateway.heal()
-    await later(hass, freezer, 31)
+    await clock.run(31)
     assert state_of(hass, "sensor.home_phone_number") == "+4915112345678"
     assert gateway.count("one") == asked * 3
 
@@ -353,24 +345,24 @@ async def test_late_phone_number(
     hass: HomeAssistant,
     gateway: Gateway,
     entry: MockConfigEntry,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """A number that is not there at once is asked for again, but not for ever."""
     one = gateway.add("Home", State.CONNECTED)
     one.phone_number = None
-    await enable(hass, entry, freezer)
-    await later(hass, freezer, 31)
+    await enable(hass, entry, clock)
+    await clock.run(31)
     one.phone_number = "5511999998888"
-    await later(hass, freezer, 31)
+    await clock.run(31)
     assert state_of(hass, "sensor.home_phone_number") == "+5511999998888"
 
     one.state = State.STOPPED
-    await later(hass, freezer, 31)
+    await clock.run(31)
     one.state = State.CONNECTED
     one.phone_number = None
     asked = gateway.count("one")
     for _ in range(10):
-        await later(hass, freezer, 31)
+        await clock.run(31)
     assert gateway.count("one") == asked + 5
 
 
@@ -379,22 +371,21 @@ async def test_failing_phone_number(
     hass: HomeAssistant,
     gateway: Gateway,
     entry: MockConfigEntry,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """While it fails, a gateway is asked for one number in a poll, in turn."""
     for name in ("Home", "Shop"):
         gateway.add(name, State.CONNECTED)
     gateway.fail("one", status=504)
-    await enable(hass, entry, freezer)
-    asked = gateway.count("one")
-    for _ in range(2):
-        await later(hass, freezer, 31)
-    assert gateway.count("one") == asked + 2
+    await enable(hass, entry, clock)
+    gateway.asked.clear()
+    await clock.run(62)
+    assert gateway.count("one") == gateway.count("list")
     assert len({one.path for one in gateway.asked if one.route == "one"}) == 2
     assert state_of(hass, "sensor.home_status") == "connected"
 
     gateway.heal()
-    await later(hass, freezer, 31)
+    await clock.run(31)
     assert state_of(hass, "sensor.home_phone_number") == "+5511999998888"
     assert state_of(hass, "sensor.shop_phone_number") == "+5511999998888"
 
@@ -416,11 +407,11 @@ async def test_last_seen(
     hass: HomeAssistant,
     gateway: Gateway,
     entry: MockConfigEntry,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """Who enables it sees when the instance was last seen."""
     gateway.add("Home", State.CONNECTED).seen = 1777638896.0
-    await enable(hass, entry, freezer)
+    await enable(hass, entry, clock)
 
     assert state_of(hass, "sensor.home_last_seen") == "2026-05-01T12:34:56+00:00"
 
@@ -440,7 +431,7 @@ async def test_picture(
     hass_client: ClientSessionGenerator,
 ) -> None:
     """The picture holds the code that can be scanned now, fetched once for all."""
-    one = gateway.add("Home", State.WAITING, scale=1)
+    one = gateway.add("Home", State.WAITING)
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done()
     assert gateway.count("qr") == 0
@@ -459,26 +450,22 @@ async def test_picture_is_renewed(
     gateway: Gateway,
     entry: MockConfigEntry,
     hass_client: ClientSessionGenerator,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """When a code ends the browsers that look are told, and fetch the next one."""
-    one = gateway.add("Home", State.WAITING, scale=1)
+    one = gateway.add("Home", State.WAITING)
     assert await hass.config_entries.async_setup(entry.entry_id)
     await picture(hass_client)
     before = state_of(hass, "image.home_qr_code")
 
-    freezer.tick(timedelta(seconds=61))
-    async_fire_time_changed(hass)
-    await hass.async_block_till_done()
+    await clock.run(61)
     assert state_of(hass, "image.home_qr_code") != before
     assert gateway.count("qr") == 1
     _, png = await picture(hass_client)
     assert one.code is not None
     assert read_qr(png) == one.code.text
 
-    freezer.tick(timedelta(seconds=61))
-    async_fire_time_changed(hass)
-    await hass.async_block_till_done()
+    await clock.run(61)
     assert gateway.count("qr") == 2
 
 
@@ -487,14 +474,14 @@ async def test_picture_is_never_old(
     gateway: Gateway,
     entry: MockConfigEntry,
     hass_client: ClientSessionGenerator,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """In a round that begins under its eyes no code is shown that has expired."""
-    one = gateway.add("Home", State.STOPPED, scale=1)
+    one = gateway.add("Home", State.STOPPED)
     assert await hass.config_entries.async_setup(entry.entry_id)
     one.start()
     await entry.runtime_data.async_refresh()
-    freezer.tick(3)
+    await clock.run(3)
     await entry.runtime_data.async_refresh()
     seen, looked_at, shown = set(), "", None
     while one.code:
@@ -503,9 +490,7 @@ async def test_picture_is_never_old(
             shown = read_qr(png)
         assert shown in {None, one.code.text}
         seen.add(shown)
-        freezer.tick(1)
-        async_fire_time_changed(hass)
-        await hass.async_block_till_done()
+        await clock.run(1)
     assert len(seen - {None}) == len(CODE_LIVES)
 
 
@@ -514,10 +499,10 @@ async def test_picture_between_two_codes(
     gateway: Gateway,
     entry: MockConfigEntry,
     hass_client: ClientSessionGenerator,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """Instead of a code that has just ended there is a blank picture, for a moment."""
-    gateway.add("Home", State.WAITING, scale=1)
+    gateway.add("Home", State.WAITING)
     assert await hass.config_entries.async_setup(entry.entry_id)
     end = datetime.now(UTC) - timedelta(seconds=1)
     ended = f'{{"raw": "2@", "expires_at": "{end.isoformat()}"}}'
@@ -525,7 +510,7 @@ async def test_picture_between_two_codes(
     assert await picture(hass_client) == (HTTPStatus.OK, blank())
 
     gateway.heal()
-    await later(hass, freezer, 2)
+    await clock.run(2)
     assert read_qr((await picture(hass_client))[1])
 
 
@@ -534,10 +519,10 @@ async def test_no_picture(
     gateway: Gateway,
     entry: MockConfigEntry,
     hass_client: ClientSessionGenerator,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """Without a scan awaited there is no picture, and nothing is started by a look."""
-    one = gateway.add("Home", State.WAITING, scale=1)
+    one = gateway.add("Home", State.WAITING)
     assert await hass.config_entries.async_setup(entry.entry_id)
     faults: list[dict[str, Any]] = [
         {"status": 500},
@@ -551,13 +536,13 @@ async def test_no_picture(
             assert (await picture(hass_client))[0] == HTTPStatus.INTERNAL_SERVER_ERROR
         assert gateway.count("qr") == number
         # the browsers that still look come again
-        await later(hass, freezer, 6)
+        await clock.run(6)
         assert state_of(hass, "image.home_qr_code") != before
     gateway.heal()
     assert (await picture(hass_client))[0] == HTTPStatus.OK
 
     one.state = State.STOPPED
-    await later(hass, freezer, 31)
+    await clock.run(31)
     asked = gateway.count("qr")
     assert (await picture(hass_client))[0] == HTTPStatus.INTERNAL_SERVER_ERROR
     assert gateway.count("qr") == asked
@@ -573,7 +558,7 @@ async def test_picture_too_late(
     how: str,
 ) -> None:
     """A code that arrives when nobody may see it any more is not shown."""
-    one = gateway.add("Home", State.WAITING, scale=1)
+    one = gateway.add("Home", State.WAITING)
     assert await hass.config_entries.async_setup(entry.entry_id)
     gateway.fail("qr", delay=0.5, times=1)
     look = asyncio.create_task(picture(hass_client))
@@ -595,7 +580,7 @@ async def test_no_secret_anywhere(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Neither states nor logs hold the key, the code or the number."""
-    one = gateway.add("Home", State.WAITING, scale=1)
+    one = gateway.add("Home", State.WAITING)
     gateway.add("Shop", State.CONNECTED)
     caplog.set_level(logging.DEBUG)
     assert await hass.config_entries.async_setup(entry.entry_id)

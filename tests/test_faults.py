@@ -9,7 +9,6 @@ a poll: `unavailable`, `kept` as it was, `gone`, a number `unknown`, no picture.
 
 from __future__ import annotations
 
-from secrets import token_hex
 import ssl
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -20,17 +19,12 @@ import pytest
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.util.ssl import get_default_context
 
-from custom_components.whatsapp_gateway import (
-    code_clock,
-    coordinator,
-    issues,
-    pairing,
-)
-from custom_components.whatsapp_gateway.providers import PROVIDERS, client
+from custom_components.whatsapp_gateway import coordinator
+from custom_components.whatsapp_gateway.providers import PROVIDERS
 
 from .authority import HOST, Authority
 from .faults import FAULTS, Names, Trouble, read_table
-from .gateways import GATEWAYS, Gateway, machine
+from .gateways import GATEWAYS, Gateway
 from .places import ENGINE, PLACES, Place, Stage
 from .test_entities import BUTTONS
 
@@ -39,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
     from datetime import timedelta
     from pathlib import Path
-    from types import ModuleType
 
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -47,7 +40,6 @@ if TYPE_CHECKING:
 
     from .dialog import Dialog
 
-SCALE = 20.0
 TABLE = read_table()
 AT_HOME = [key for key in TABLE if key[1] not in ENGINE]
 NOT_AT = {
@@ -55,38 +47,14 @@ NOT_AT = {
     "whatisup": {"phone_number", "repair_restart"},
 }
 """Places that a provider has no use for, apart from buttons."""
-TIMES: dict[ModuleType, dict[str, float]] = {
-    client: {
-        "DEFAULT_RETRY_AFTER": 0.03,
-        "MIN_RETRY_AFTER": 0.02,
-        "MAX_RETRY_AFTER": 0.04,
-        "READ_TIME_LIMIT": 2,
-        "ACTION_TIME_LIMIT": 2,
-    },
-    pairing: {
-        "POLL_INTERVAL": 0.01,
-        "RETRY_INTERVAL": 0.01,
-        "GRACE": 0.06,
-        "PATIENCE": 0.06,
-    },
-    code_clock: {"REFRESH_INTERVAL": 0.01},
-    issues: {"PATIENCE": 0},
-    coordinator: {"REFRESH_COOLDOWN": 0},
-}
-"""Seconds, so few that a thousand outages take a minute."""
 
 
 @pytest.fixture(autouse=True)
-def _times(_fast_time: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, constants in TIMES.items():
-        for name, seconds in constants.items():
-            monkeypatch.setattr(module, name, seconds)
-    # each is drawn anew, and the long ones of the real life take a while
-    monkeypatch.setattr(machine, "new_code_text", lambda: f"2@{token_hex(8)}")
-    # nothing is polled but by a place
+def _polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing be polled but by a place."""
     for name in ("POLL_INTERVAL", "FAST_POLL_INTERVAL"):
         interval: timedelta = getattr(coordinator, name)
-        monkeypatch.setattr(coordinator, name, 100 * interval)
+        monkeypatch.setattr(coordinator, name, 1000 * interval)
 
 
 @pytest.fixture(autouse=True)
@@ -150,7 +118,7 @@ async def gateway(
     provider_key: str, context: ssl.SSLContext
 ) -> AsyncGenerator[Gateway]:
     """Run a gateway that is known by a name, speaks TLS, and is very patient."""
-    gateway = GATEWAYS[provider_key](scale=SCALE)
+    gateway = GATEWAYS[provider_key]()
     vars(gateway).update(requests_per_minute=10**6, burst=10**6)
     async with gateway.running(ssl=context):
         gateway.url = gateway.url.replace("127.0.0.1", HOST)
@@ -239,7 +207,7 @@ async def test_home_assistant(
     elsewhere: Gateway,
     entry: MockConfigEntry,
     dialog: Dialog,
-    hass_client: ClientSessionGenerator,
+    hass_client_no_auth: ClientSessionGenerator,
     trouble: Callable[[ClientSession], Trouble],
     provider_key: str,
     place: str,
@@ -249,7 +217,11 @@ async def test_home_assistant(
 ) -> None:
     """Each fault has the outcome of the table, and the next healthy answer heals it."""
     stage = Stage(
-        hass=hass, gateway=gateway, entry=entry, dialog=dialog, hass_client=hass_client
+        hass=hass,
+        gateway=gateway,
+        entry=entry,
+        dialog=dialog,
+        hass_client=hass_client_no_auth,
     )
     expected = TABLE[provider_key, place, route]
     record_property("cells", len(expected))

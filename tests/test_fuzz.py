@@ -16,7 +16,7 @@ from homeassistant.components.image.const import DATA_COMPONENT
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 
-from custom_components.whatsapp_gateway import coordinator, sensor
+from custom_components.whatsapp_gateway import sensor
 from custom_components.whatsapp_gateway.const import DOMAIN
 from custom_components.whatsapp_gateway.providers import PROVIDERS, client, parsing
 from custom_components.whatsapp_gateway.providers.models import (
@@ -140,7 +140,6 @@ async def account(
     monkeypatch: pytest.MonkeyPatch,
 ) -> GatewayCoordinator:
     """Return an account that has the documents' instances, and no rate limit."""
-    monkeypatch.setattr(coordinator, "REFRESH_COOLDOWN", 0.0)
     # as if somebody enabled them, also those of new devices
     monkeypatch.setattr(
         sensor,

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiohttp import ClientSession
-    from freezegun.api import FrozenDateTimeFactory
 
+    from .clock import Clock
 FIXTURES = Path(__file__).parent / "fixtures"
 HEADERS: dict[str, Callable[[str], dict[str, str]]] = {
     "wappfy": lambda key: {"X-Api-Key": key},
@@ -157,12 +157,12 @@ async def test_lazy_start(gateway: Gateway, call: Caller) -> None:
     assert (await call("DELETE", f"/{one.id}"))[0] == 204
 
 
-def test_round(freezer: FrozenDateTimeFactory) -> None:
+async def test_round(clock: Clock) -> None:
     """Six codes, 60 s and 5 times 20 s, then the instance has failed."""
     session = Session("one", "Home", "me")
     session.start()
     assert session.state is State.BOOTING
-    freezer.tick(BOOT)
+    await clock.run(BOOT)
     codes = []
     for life in CODE_LIVES:
         assert session.code is not None
@@ -171,7 +171,7 @@ def test_round(freezer: FrozenDateTimeFactory) -> None:
         assert 240 < len(session.code.text) < 300
         assert session.code.expires - time.time() == pytest.approx(life)
         codes.append(session.code.text)
-        freezer.tick(life)
+        await clock.run(life)
 
     assert len(set(codes)) == 6
     assert session.state is State.FAILED

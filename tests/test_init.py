@@ -16,7 +16,6 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import issue_registry as ir
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
-    async_fire_time_changed,
 )
 
 from custom_components.whatsapp_gateway.const import DOMAIN
@@ -26,10 +25,9 @@ from .gateways import Gateway, WappfyGateway
 from .gateways.machine import State
 
 if TYPE_CHECKING:
-    from freezegun.api import FrozenDateTimeFactory
-
     from homeassistant.core import HomeAssistant
 
+    from .clock import Clock
     from .dialog import Dialog
 
 FAULTS: list[dict[str, Any]] = [
@@ -39,15 +37,6 @@ FAULTS: list[dict[str, Any]] = [
     {"drop": True},
     {"body": b"[{}]"},
 ]
-
-
-async def later(
-    hass: HomeAssistant, freezer: FrozenDateTimeFactory, seconds: float
-) -> None:
-    """Let time pass, and the poll that is due with it."""
-    freezer.tick(timedelta(seconds=seconds))
-    async_fire_time_changed(hass)
-    await hass.async_block_till_done(wait_background_tasks=True)
 
 
 def names(hass: HomeAssistant, entry: MockConfigEntry) -> set[str | None]:
@@ -81,7 +70,7 @@ async def test_setup_retries(
     gateway: Gateway,
     entry: MockConfigEntry,
     fault: dict[str, Any],
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """A gateway that is away at the start is asked again."""
     gateway.fail("list", **fault)
@@ -89,7 +78,7 @@ async def test_setup_retries(
     assert entry.state is ConfigEntryState.SETUP_RETRY
 
     gateway.heal()
-    await later(hass, freezer, 60)
+    await clock.run(60)
     assert entry.state is ConfigEntryState.LOADED
 
 
@@ -97,12 +86,12 @@ async def test_setup_without_instances(
     hass: HomeAssistant,
     gateway: Gateway,
     entry: MockConfigEntry,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """An empty account is polled too."""
     assert await hass.config_entries.async_setup(entry.entry_id)
     gateway.add("Home", State.CONNECTED)
-    await later(hass, freezer, 31)
+    await clock.run(31)
 
     assert names(hass, entry) == {"Home"}
 
@@ -111,13 +100,13 @@ async def test_key_refused(
     hass: HomeAssistant,
     gateway: Gateway,
     entry: MockConfigEntry,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """A key that is refused asks for another one; the devices stay."""
     gateway.add("Home", State.CONNECTED)
     assert await hass.config_entries.async_setup(entry.entry_id)
     del gateway.owners[gateway.key]
-    await later(hass, freezer, 31)
+    await clock.run(31)
     assert state_of(hass, "sensor.home_status") == STATE_UNAVAILABLE
     [flow] = hass.config_entries.flow.async_progress()
     assert flow["context"]["source"] == SOURCE_REAUTH
@@ -130,7 +119,7 @@ async def test_outage(
     gateway: Gateway,
     entry: MockConfigEntry,
     fault: dict[str, Any],
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """An outage makes all unavailable, is logged once, removes nothing, and passes."""
@@ -138,13 +127,13 @@ async def test_outage(
     assert await hass.config_entries.async_setup(entry.entry_id)
     gateway.fail("list", **fault)
     for _ in range(3):
-        await later(hass, freezer, 31)
+        await clock.run(31)
     assert state_of(hass, "sensor.home_status") == STATE_UNAVAILABLE
     assert caplog.text.count("Error fetching") == 1
     assert names(hass, entry) == {"Home"}
 
     gateway.heal()
-    await later(hass, freezer, 31)
+    await clock.run(31)
     assert state_of(hass, "sensor.home_status") == "connected"
 
 
@@ -154,19 +143,19 @@ async def test_rate_limit(
     gateway: Gateway,
     entry: MockConfigEntry,
     retry_after: int,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """The poll waits as long as the gateway asks, not longer."""
     gateway.add("Home", State.CONNECTED)
     assert await hass.config_entries.async_setup(entry.entry_id)
     headers = {"Retry-After": str(retry_after)}
     gateway.fail("list", status=429, headers=headers, times=1)
-    await later(hass, freezer, 31)
+    await clock.run(31)
     assert gateway.count("list") == 2
 
-    await later(hass, freezer, retry_after - 2)
+    await clock.run(retry_after - 2)
     assert gateway.count("list") == 2
-    await later(hass, freezer, 4)
+    await clock.run(4)
     assert gateway.count("list") == 3
     assert state_of(hass, "sensor.home_status") == "connected"
 
@@ -175,21 +164,21 @@ async def test_pause(
     hass: HomeAssistant,
     gateway: Gateway,
     entry: MockConfigEntry,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """A pause makes nothing unavailable, unless it takes very long."""
     gateway.add("Home", State.CONNECTED)
     assert await hass.config_entries.async_setup(entry.entry_id)
     gateway.fail("list", status=429, headers={"Retry-After": "60"})
     for _ in range(4):
-        await later(hass, freezer, 63)
+        await clock.run(63)
         assert state_of(hass, "sensor.home_status") == "connected"
     for _ in range(2):
-        await later(hass, freezer, 63)
+        await clock.run(63)
     assert state_of(hass, "sensor.home_status") == STATE_UNAVAILABLE
 
     gateway.heal()
-    await later(hass, freezer, 63)
+    await clock.run(63)
     assert state_of(hass, "sensor.home_status") == "connected"
     assert entry.runtime_data.update_interval == timedelta(seconds=30)
 
@@ -198,7 +187,7 @@ async def test_pause_for_all_calls(
     hass: HomeAssistant,
     gateway: Gateway,
     entry: MockConfigEntry,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """A pause that one call is asked for holds for the poll as well."""
     gateway.add("Home", State.STOPPED)
@@ -209,10 +198,10 @@ async def test_pause_for_all_calls(
         await hass.services.async_call(
             "button", "press", {"entity_id": "button.home_connect"}, blocking=True
         )
-    await later(hass, freezer, 31)
+    await clock.run(31)
     assert gateway.count("list") == 1
 
-    await later(hass, freezer, 32)
+    await clock.run(32)
     assert gateway.count("list") == 2
 
 
@@ -221,7 +210,7 @@ async def test_refused_page(
     hass: HomeAssistant,
     gateway: Gateway,
     entry: MockConfigEntry,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """A page that is refused in the middle of a list removes no device."""
     assert isinstance(gateway, WappfyGateway)
@@ -230,7 +219,7 @@ async def test_refused_page(
     gateway.add("Shop", State.CONNECTED)
     assert await hass.config_entries.async_setup(entry.entry_id)
     gateway.requests_per_minute = 1
-    await later(hass, freezer, 31)
+    await clock.run(31)
 
     assert gateway.count("list") == 3
     assert names(hass, entry) == {"Home", "Shop"}
@@ -241,7 +230,7 @@ async def test_interval(
     hass: HomeAssistant,
     gateway: Gateway,
     entry: MockConfigEntry,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """The poll is fast while something moves, but not for hours."""
     gateway.scale = 0.001
@@ -251,17 +240,17 @@ async def test_interval(
     assert coordinator.update_interval == timedelta(seconds=30)
 
     one.state = State.WAITING
-    await later(hass, freezer, 31)
+    await clock.run(31)
     assert coordinator.update_interval == timedelta(seconds=5)
     for _ in range(20):
-        await later(hass, freezer, 6)
+        await clock.run(6)
     assert coordinator.update_interval == timedelta(seconds=5)
     for _ in range(12):
-        await later(hass, freezer, 6)
+        await clock.run(6)
     assert coordinator.update_interval == timedelta(seconds=30)
 
     one.state = State.CONNECTED
-    await later(hass, freezer, 31)
+    await clock.run(31)
     assert coordinator.update_interval == timedelta(seconds=30)
 
 
@@ -269,7 +258,7 @@ async def test_come_and_go(
     hass: HomeAssistant,
     gateway: Gateway,
     entry: MockConfigEntry,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """Instances appear, are renamed, vanish and come back without a reload."""
     home = gateway.add("Home", State.CONNECTED)
@@ -277,21 +266,21 @@ async def test_come_and_go(
     assert names(hass, entry) == {"Home"}
 
     shop = gateway.add("Shop", State.CONNECTED)
-    await later(hass, freezer, 31)
+    await clock.run(31)
     assert names(hass, entry) == {"Home", "Shop"}
     assert state_of(hass, "sensor.shop_status") == "connected"
 
     home.name = "House"
-    await later(hass, freezer, 31)
+    await clock.run(31)
     assert names(hass, entry) == {"House", "Shop"}
 
     del gateway.sessions[shop.id]
-    await later(hass, freezer, 31)
+    await clock.run(31)
     assert names(hass, entry) == {"House"}
     assert hass.states.get("sensor.shop_status") is None
 
     gateway.sessions[shop.id] = shop
-    await later(hass, freezer, 31)
+    await clock.run(31)
     assert names(hass, entry) == {"House", "Shop"}
     assert state_of(hass, "sensor.shop_status") == "connected"
 
@@ -320,7 +309,7 @@ async def test_incomplete_list(
     hass: HomeAssistant,
     gateway: Gateway,
     entry: MockConfigEntry,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """A list that breaks off after its first page removes no device."""
     assert isinstance(gateway, WappfyGateway)
@@ -330,7 +319,7 @@ async def test_incomplete_list(
     assert await hass.config_entries.async_setup(entry.entry_id)
     first = b'{"data": {"items": [], "total": 2, "limit": 1, "totalPages": 1}}'
     gateway.fail("list", body=first)
-    await later(hass, freezer, 31)
+    await clock.run(31)
 
     assert names(hass, entry) == {"Home", "Shop"}
 

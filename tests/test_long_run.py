@@ -15,7 +15,6 @@ from homeassistant.core import callback
 from homeassistant.setup import async_setup_component
 
 from .account import POOL
-from .clock import Clock
 from .gateways.machine import NEW_CODE
 from .leaks import LISTENER
 from .month import Month
@@ -23,12 +22,11 @@ from .owner import KEYS
 from .stock import blocks, difference, take_stock
 
 if TYPE_CHECKING:
-    from freezegun.api import FrozenDateTimeFactory
-
     from homeassistant.core import Event, EventStateChangedData, HomeAssistant
     from pytest_homeassistant_custom_component.common import MockConfigEntry
     from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
+    from .clock import Clock
     from .gateways import Gateway, VirtualPhone
 
 SEED = int(os.environ.get("SEED", "30"))
@@ -41,11 +39,6 @@ Caches that fill make 1300 to 4200 of them, however many polls there are; one ob
 kept at each poll makes 7000 more with the fewest polls, and 90000 with all.
 """
 SECRETS = (*KEYS, NEW_CODE.rpartition("/")[2], "data:image")
-
-
-@pytest.fixture(autouse=True)
-def _fast_time() -> None:
-    """Leave the pairing its times: here time itself runs fast."""
 
 
 class Log(logging.Handler):
@@ -106,15 +99,13 @@ async def month(
     entry: MockConfigEntry,
     phone: VirtualPhone,
     monkeypatch: pytest.MonkeyPatch,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> Month:
     """Return an account with all instances of the pool."""
     assert await async_setup_component(hass, "repairs", {})
-    gateway.scale = 1
     gateway.owners = {KEYS[0]: "me"}
     data = {**entry.data, "api_key": KEYS[0]}
     hass.config_entries.async_update_entry(entry, data=data)
-    clock = Clock(hass, freezer)
     month = Month(hass, clock, gateway, entry, SEED)
     month.phone, month.step = phone, STEP
     monkeypatch.setattr(gateway, "new_id", lambda: month.next_id)
@@ -133,20 +124,18 @@ async def test_long_run(
 ) -> None:
     """After 30 days of all that can happen nothing is left of it."""
     print(f"SEED={SEED}")
-    # it does not bear frozen time
-    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     server = (await hass_client_no_auth()).make_url("/")
     async with ClientSession(server) as month.browser:
         with Log() as log:
             await month.live(days=2, often=0.1)
             await month.begin_anew()
-            before: dict[str, Any] = take_stock(hass, month.clock, entry)
+            before: dict[str, Any] = take_stock(hass, entry)
             size = blocks()
 
             await month.live(days=30)
             await month.begin_anew()
             growth = blocks() - size
-            after = take_stock(hass, month.clock, entry)
+            after = take_stock(hass, entry)
 
     print(f"{growth=}")
     assert difference(before, after) == {}

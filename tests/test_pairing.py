@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from custom_components.whatsapp_gateway.providers.base import Provider
 
+    from .clock import Clock
     from .gateways.machine import Session
 
-DEADLINE, POLL_INTERVAL = pairing.DEADLINE, pairing.POLL_INTERVAL
 STOPPED = [State.NEW, State.STOPPED, State.FAILED]
 
 
@@ -151,12 +151,9 @@ async def test_expired_code_of_a_running_round(
 
 
 @pytest.mark.parametrize("provider_key", ["wappfy"])
-async def test_long_life(
-    gateway: Gateway, provider: Provider, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_long_life(gateway: Gateway, provider: Provider) -> None:
     """A code that lives longer than WhatsApp's usually do comes back."""
-    monkeypatch.setattr(code_clock, "FIRST_CODE_LIFE", 0.5)
-    one = gateway.add("Home")
+    one = gateway.add("Home", scale=0.5)
     async with aclosing(pair(provider, one.id)) as pairings:
         text = await first_code(pairings)
         assert await anext(pairings) == Pairing(phase=Phase.SCAN, png=blank())
@@ -176,7 +173,9 @@ async def test_another_round(
         assert (await phases(pairings))[-1] is Phase.LINKED
 
 
-async def test_redrawn_only_if_changed(gateway: Gateway, provider: Provider) -> None:
+async def test_redrawn_only_if_changed(
+    gateway: Gateway, provider: Provider, clock: Clock
+) -> None:
     """A code that is still the same is not shown anew."""
     one = gateway.add("Home", State.WAITING)
     async with aclosing(pair(provider, one.id)) as pairings:
@@ -185,54 +184,55 @@ async def test_redrawn_only_if_changed(gateway: Gateway, provider: Provider) -> 
         assert one.code is not None
         life = one.code.expires - time.time()
 
-        started = time.monotonic()
+        started = clock.time()
         await anext(pairings)
 
-    assert time.monotonic() - started > life / 2
+    assert clock.time() - started > life / 2
     assert gateway.count("one") > 5
 
 
-async def test_looks_are_paced(gateway: Gateway, provider: Provider) -> None:
+async def test_looks_are_paced(
+    gateway: Gateway, provider: Provider, clock: Clock
+) -> None:
     """Not more than a look every 2 s, and a code fetched not at every look."""
     one = gateway.add("Home")
     task = asyncio.create_task(phases(pair(provider, one.id)))
-    await asyncio.sleep(10 * pairing.POLL_INTERVAL)
+    await clock.run(40)
     task.cancel()
 
-    assert 2 <= gateway.count("one") <= 11
-    assert 1 <= gateway.count("qr") <= 5
+    assert 20 <= gateway.count("one") <= 23
+    assert 7 <= gateway.count("qr") <= 8
 
 
-async def test_closing_stops_all(gateway: Gateway, provider: Provider) -> None:
+async def test_closing_stops_all(
+    gateway: Gateway, provider: Provider, clock: Clock
+) -> None:
     """Who no longer looks causes no more requests."""
     one = gateway.add("Home")
     task = asyncio.create_task(phases(pair(provider, one.id)))
     await until(lambda: gateway.count("qr"))
     task.cancel()
-    await asyncio.sleep(2 * pairing.POLL_INTERVAL)
+    await clock.settle()
     asked = len(gateway.asked)
 
-    await asyncio.sleep(5 * pairing.POLL_INTERVAL)
+    await clock.run(60)
 
     assert len(gateway.asked) == asked
 
 
+@pytest.mark.parametrize("hang", [False, True])
 async def test_deadline(
-    gateway: Gateway, provider: Provider, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, provider: Provider, clock: Clock, *, hang: bool
 ) -> None:
     """A forgotten pairing ends by itself, even in the middle of a request."""
-    monkeypatch.setattr(pairing, "DEADLINE", 1.5)
-    one = gateway.add("Home", State.WAITING)
-    assert (await phases(pair(provider, one.id)))[-1] is Phase.ROUND_OVER
+    one = gateway.add("Home", State.WAITING, scale=0.1)
+    started = clock.time()
+    task = asyncio.create_task(phases(pair(provider, one.id)))
+    await clock.run(285)
+    gateway.fail("one", hang=hang)
 
-    gateway.fail("one", hang=True)
-    assert (await phases(pair(provider, one.id))) == [Phase.FAILED]
-
-
-def test_time_limits() -> None:
-    """All ends within 5 minutes, and a scan is noticed within 3 s."""
-    assert DEADLINE < 300
-    assert POLL_INTERVAL < 3
+    assert (await task)[-1] is Phase.ROUND_OVER
+    assert clock.time() - started == pytest.approx(290, abs=0.1)
 
 
 @pytest.mark.parametrize("provider_key", ["wappfy"])
@@ -335,7 +335,7 @@ async def test_failed_after_the_scan(
     gateway: Gateway, provider: Provider, phone: VirtualPhone
 ) -> None:
     """A scan that WhatsApp does not accept is told from a round over."""
-    one = gateway.add("Home", State.WAITING, scale=1)
+    one = gateway.add("Home", State.WAITING, scale=0.1)
     async with aclosing(pair(provider, one.id)) as pairings:
         phone.scan(await first_code(pairings))
         assert (await anext(pairings)).phase is Phase.LINKING
@@ -345,28 +345,30 @@ async def test_failed_after_the_scan(
 
 
 async def test_rate_limited(
-    gateway: Gateway, provider: Provider, phone: VirtualPhone
+    gateway: Gateway, provider: Provider, phone: VirtualPhone, clock: Clock
 ) -> None:
     """The pause that the gateway asks for is kept, then it goes on."""
     one = gateway.add("Home", State.WAITING)
     async with aclosing(pair(provider, one.id)) as pairings:
         text = await first_code(pairings)
-        gateway.fail("one", status=429, headers={"Retry-After": "1"}, times=1)
-        started = time.monotonic()
+        gateway.fail("one", status=429, headers={"Retry-After": "20"}, times=1)
+        started = clock.time()
         phone.scan(text)
 
         assert (await phases(pairings))[-1] is Phase.LINKED
-    assert time.monotonic() - started >= 1
+    assert 20 <= clock.time() - started < 20 + 2 * pairing.POLL_INTERVAL
 
 
-async def test_unknown_status(gateway: Gateway, provider: Provider) -> None:
+async def test_unknown_status(
+    gateway: Gateway, provider: Provider, clock: Clock
+) -> None:
     """A status that nobody knows is waited for, and nothing is started by it."""
     one = gateway.add("Home")
     known, gateway.statuses = gateway.statuses, dict.fromkeys(State, "dreaming")
     async with aclosing(pair(provider, one.id)) as pairings:
         assert (await anext(pairings)).phase is Phase.WAITING
         task = asyncio.create_task(first_code(pairings))
-        await asyncio.sleep(5 * pairing.POLL_INTERVAL)
+        await clock.run(60)
         assert one.starts == 0
         gateway.statuses = known
 
@@ -411,7 +413,7 @@ async def test_slow_clock(gateway: Gateway, provider: Provider) -> None:
 @pytest.mark.parametrize("provider_key", ["whatisup"])
 async def test_asked_again(gateway: Gateway, provider: Provider) -> None:
     """An instance that still looks as if it was never started is asked again."""
-    one = gateway.add("Home", scale=3)
+    one = gateway.add("Home")
     gateway.statuses = {**gateway.statuses, State.BOOTING: "pending"}
     gateway.fail("qr", body=b"", times=1)
     async with aclosing(pair(provider, one.id)) as pairings:
@@ -428,19 +430,17 @@ async def test_never_starts(gateway: Gateway, provider: Provider) -> None:
     assert await phases(pair(provider, one.id)) == [Phase.WAITING, Phase.FAILED]
 
 
-async def test_pause_is_no_outage(
-    gateway: Gateway, provider: Provider, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_pause_is_no_outage(gateway: Gateway, provider: Provider) -> None:
     """A pause that the gateway asks for between two errors is not time it was gone."""
-    monkeypatch.setattr(pairing, "PATIENCE", 0.8)
-    one = gateway.add("Home", State.WAITING, scale=1)
+    one = gateway.add("Home", State.WAITING)
     async with aclosing(pair(provider, one.id)) as pairings:
         await first_code(pairings)
         gateway.fail("one", status=502, times=1)
         task = asyncio.create_task(phases(pairings))
         asked = gateway.count("one")
         await until(lambda: gateway.count("one") > asked)
-        gateway.fail("one", status=429, headers={"Retry-After": "1"}, times=1)
+        pause = str(pairing.PATIENCE + 1)
+        gateway.fail("one", status=429, headers={"Retry-After": pause}, times=1)
         await until(lambda: gateway.count("one") > asked + 1)
         gateway.fail("one", status=502, times=1)
         await until(lambda: gateway.count("one") > asked + 3)

@@ -13,21 +13,16 @@ from homeassistant.helpers import issue_registry as ir
 from custom_components.whatsapp_gateway import issues
 from custom_components.whatsapp_gateway.const import DOMAIN
 
-from .common import state_of
+from .common import LOOK, state_of
 from .gateways.machine import State
-from .test_init import later
 
 if TYPE_CHECKING:
-    from freezegun.api import FrozenDateTimeFactory
-
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+    from .clock import Clock
     from .dialog import Dialog
     from .gateways import Gateway, VirtualPhone
-
-SLOW = 0.001
-"""A scale at which a code outlives a test of frozen time."""
 
 
 def raised(hass: HomeAssistant) -> list[ir.IssueEntry]:
@@ -54,23 +49,23 @@ async def test_raised(
     entry: MockConfigEntry,
     state: State,
     key: str,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """Trouble that lasts becomes an issue; it goes when the instance is connected."""
-    one = gateway.add("Home", State.CONNECTED, scale=SLOW)
+    one = gateway.add("Home", State.CONNECTED)
     assert await hass.config_entries.async_setup(entry.entry_id)
     one.state = state
-    await later(hass, freezer, 31)
-    await later(hass, freezer, 31)
+    await clock.run(31)
+    await clock.run(31)
     assert titles(hass) == []
-    await later(hass, freezer, 31)
+    await clock.run(31)
     assert titles(hass) == [key]
     [issue] = raised(hass)
     assert issue.is_fixable
     assert issue.translation_placeholders == {"name": "Home"}
 
     one.state = State.CONNECTED
-    await later(hass, freezer, 31)
+    await clock.run(31)
     assert titles(hass) == []
 
 
@@ -80,13 +75,13 @@ async def test_not_raised(
     gateway: Gateway,
     entry: MockConfigEntry,
     state: State,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """What may be meant is no issue."""
     gateway.add("Home", state)
     assert await hass.config_entries.async_setup(entry.entry_id)
     for _ in range(5):
-        await later(hass, freezer, 31)
+        await clock.run(31)
 
     assert titles(hass) == []
 
@@ -95,15 +90,15 @@ async def test_flapping(
     hass: HomeAssistant,
     gateway: Gateway,
     entry: MockConfigEntry,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """An instance that goes to and fro raises nothing."""
-    one = gateway.add("Home", scale=SLOW)
+    one = gateway.add("Home")
     assert await hass.config_entries.async_setup(entry.entry_id)
     for _ in range(3):
         for state in (State.WAITING, State.FAILED, State.BOOTING, State.STOPPED):
             one.state = state
-            await later(hass, freezer, 31)
+            await clock.run(31)
             assert titles(hass) == []
 
 
@@ -111,20 +106,20 @@ async def test_starting_changes_nothing(
     hass: HomeAssistant,
     gateway: Gateway,
     entry: MockConfigEntry,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """An issue stays while an instance starts, and becomes what it then is."""
-    one = gateway.add("Home", State.FAILED, scale=SLOW)
+    one = gateway.add("Home", State.FAILED)
     assert await hass.config_entries.async_setup(entry.entry_id)
     for _ in range(3):
-        await later(hass, freezer, 31)
+        await clock.run(31)
     one.state = State.BOOTING
-    await later(hass, freezer, 31)
+    await clock.run(31)
     assert titles(hass) == ["instance_failed"]
 
     one.state = State.WAITING
     for _ in range(3):
-        await later(hass, freezer, 31)
+        await clock.run(31)
     assert titles(hass) == ["not_linked"]
 
 
@@ -134,19 +129,19 @@ async def test_taken_back(
     gateway: Gateway,
     entry: MockConfigEntry,
     how: str,
-    freezer: FrozenDateTimeFactory,
+    clock: Clock,
 ) -> None:
     """An issue goes with its instance, and with its account."""
     one = gateway.add("Home", State.FAILED)
     assert await hass.config_entries.async_setup(entry.entry_id)
     for _ in range(3):
-        await later(hass, freezer, 31)
+        await clock.run(31)
     assert titles(hass) == ["instance_failed"]
 
     match how:
         case "deleted":
             del gateway.sessions[one.id]
-            await later(hass, freezer, 31)
+            await clock.run(31)
         case "unloaded":
             assert await hass.config_entries.async_unload(entry.entry_id)
         case _:
@@ -154,24 +149,27 @@ async def test_taken_back(
     assert titles(hass) == []
 
 
-@pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let trouble become an issue at once."""
-    monkeypatch.setattr(issues, "PATIENCE", 0)
+async def trouble(
+    hass: HomeAssistant, entry: MockConfigEntry, clock: Clock
+) -> ir.IssueEntry:
+    """Set an account up, and return the issue that its instance becomes."""
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await clock.run(issues.PATIENCE + LOOK)
+    [issue] = raised(hass)
+    return issue
 
 
-@pytest.mark.usefixtures("at_once")
 async def test_link_again(
     hass: HomeAssistant,
     gateway: Gateway,
     phone: VirtualPhone,
     entry: MockConfigEntry,
     dialog: Dialog,
+    clock: Clock,
 ) -> None:
     """The fix of an unlinked instance is the live QR."""
     one = gateway.add("Home", State.WAITING)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    [issue] = raised(hass)
+    issue = await trouble(hass, entry, clock)
     await dialog.open_fix(issue)
     assert phone.scan(await dialog.code()) is one
     await dialog.wait_for()
@@ -181,18 +179,20 @@ async def test_link_again(
     assert state_of(hass, "sensor.home_status") == "connected"
 
     one.state = State.WAITING
-    await entry.runtime_data.async_refresh()
+    await clock.run(issues.PATIENCE + 2 * LOOK)
     assert titles(hass) == ["not_linked"]
 
 
-@pytest.mark.usefixtures("at_once")
 async def test_not_linked_again(
-    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, dialog: Dialog
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    dialog: Dialog,
+    clock: Clock,
 ) -> None:
     """A fix that did not link leaves the issue."""
     gateway.add("Home", State.WAITING)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    [issue] = raised(hass)
+    issue = await trouble(hass, entry, clock)
     await dialog.open_fix(issue)
     await dialog.code()
     gateway.fail("one", status=401)
@@ -208,7 +208,6 @@ async def test_not_linked_again(
     assert titles(hass) == ["not_linked"]
 
 
-@pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("linked", [True, False])
 async def test_restart_failed(
     hass: HomeAssistant,
@@ -217,13 +216,13 @@ async def test_restart_failed(
     phone: VirtualPhone,
     entry: MockConfigEntry,
     dialog: Dialog,
+    clock: Clock,
     *,
     linked: bool,
 ) -> None:
     """The fix of a failed instance restarts it, and links it if it has to be."""
     gateway.add("Home", State.FAILED, linked=linked)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    [issue] = raised(hass)
+    issue = await trouble(hass, entry, clock)
     await dialog.open_fix(issue)
     assert dialog.step == "restart"
     assert gateway.count("restart") == 0
@@ -238,15 +237,17 @@ async def test_restart_failed(
     assert titles(hass) == []
 
 
-@pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("provider_key", ["wappfy"])
 async def test_restart_refused(
-    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, dialog: Dialog
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    dialog: Dialog,
+    clock: Clock,
 ) -> None:
     """A restart that is refused says why, and can be tried again."""
     gateway.add("Home", State.FAILED)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    [issue] = raised(hass)
+    issue = await trouble(hass, entry, clock)
     gateway.fail("restart", status=500, times=1)
     await dialog.open_fix(issue)
     await dialog.give()
@@ -256,7 +257,6 @@ async def test_restart_refused(
     assert dialog.result["type"] is FlowResultType.SHOW_PROGRESS
 
 
-@pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("how", ["deleted", "unloaded"])
 async def test_settled_meanwhile(
     hass: HomeAssistant,
@@ -264,11 +264,11 @@ async def test_settled_meanwhile(
     entry: MockConfigEntry,
     dialog: Dialog,
     how: str,
+    clock: Clock,
 ) -> None:
     """The fix of an instance that is gone is a mere confirmation."""
     one = gateway.add("Home", State.WAITING)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    [issue] = raised(hass)
+    issue = await trouble(hass, entry, clock)
     if how == "deleted":
         del gateway.sessions[one.id]
         await entry.runtime_data.async_refresh()
@@ -289,9 +289,12 @@ async def test_settled_meanwhile(
     assert titles(hass) == []
 
 
-@pytest.mark.usefixtures("at_once")
 async def test_no_issue_while_linking(
-    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, dialog: Dialog
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    dialog: Dialog,
+    clock: Clock,
 ) -> None:
     """While a dialog links the instance no issue is raised; once it is closed, yes."""
     gateway.add("Home")
@@ -299,11 +302,10 @@ async def test_no_issue_while_linking(
     await dialog.open_options(entry)
     await dialog.choose("link")
     await dialog.code()
-    await entry.runtime_data.async_refresh()
+    await clock.run(issues.PATIENCE + LOOK)
     assert state_of(hass, "sensor.home_status") == "scan_qr"
     assert titles(hass) == []
 
     dialog.close()
-    await hass.async_block_till_done(wait_background_tasks=True)
-    await entry.runtime_data.async_refresh()
+    await clock.run(LOOK)
     assert titles(hass) == ["not_linked"]

@@ -6,7 +6,6 @@ account's whole life with a database behind it.
 
 from __future__ import annotations
 
-from datetime import timedelta
 import json
 import logging
 from typing import TYPE_CHECKING, Any
@@ -20,8 +19,6 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
-from homeassistant.util import dt as dt_util
-from pytest_homeassistant_custom_component.common import async_fire_time_changed
 from pytest_homeassistant_custom_component.components.diagnostics import (
     get_diagnostics_for_config_entry,
 )
@@ -32,7 +29,7 @@ from pytest_homeassistant_custom_component.components.recorder.common import (
 from custom_components.whatsapp_gateway import issues
 from custom_components.whatsapp_gateway.const import DOMAIN
 
-from .common import state_of, until
+from .common import LOOK, state_of, until
 from .gateways.machine import PHONE_NUMBER, State, new_code_text
 from .gateways.picture import data_uri
 from .leaks import NUMBER_SENSOR, Listener, leaked, told
@@ -43,6 +40,7 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
+    from .clock import Clock
     from .dialog import Dialog
     from .gateways import Gateway, VirtualPhone
 
@@ -106,6 +104,7 @@ async def live(
     phone: VirtualPhone,
     dialog: Dialog,
     hass_client: ClientSessionGenerator,
+    clock: Clock,
 ) -> None:
     """Let an account be added, linked, looked at, unlinked, repaired and refused."""
     one = gateway.add("Home", State.STOPPED)
@@ -124,11 +123,11 @@ async def live(
     await until(lambda: state_of(hass, number) not in {STATE_UNKNOWN, "unavailable"})
     assert state_of(hass, number) == f"+{PHONE_NUMBER}"
 
-    one.scale = 1
     one.linked, one.state = False, State.WAITING
     await entry.runtime_data.async_refresh()
     assert (await picture(hass_client))[0] == 200
-    await entry.runtime_data.async_refresh()
+    # Home Assistant reloads the account, whose entities were enabled, meanwhile
+    await clock.run(issues.PATIENCE + 2 * LOOK)
     [issue] = ir.async_get(hass).issues.values()
     await dialog.open_fix(issue)
     assert await dialog.code()
@@ -156,13 +155,11 @@ async def test_life(
     phone: VirtualPhone,
     dialog: Dialog,
     hass_client: ClientSessionGenerator,
-    monkeypatch: pytest.MonkeyPatch,
+    clock: Clock,
 ) -> None:
     """A life leaves no secret in the database, and a number only in its sensor."""
-    monkeypatch.setattr(issues, "PATIENCE", 0)
     assert await async_setup_component(hass, "diagnostics", {})
-    await live(hass, gateway, phone, dialog, hass_client)
-    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=10))
+    await live(hass, gateway, phone, dialog, hass_client, clock)
     await async_wait_recording_done(hass)
 
     recorded = await get_instance(hass).async_add_executor_job(rows, hass)

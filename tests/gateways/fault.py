@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 HTML = "<html><body><h1>Bad gateway</h1></body></html>"
 CHUNK = 1024 * 1024
 HUGE = 50 * CHUNK
-TRICKLE = 0.02
+TRICKLE = 1.0
 """Seconds between two bytes of a slow body."""
 DONE = b'{"success": true}'
 """What stands for a body where the gateway gives none that could be cut."""

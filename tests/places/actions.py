@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import asyncio
 from http import HTTPStatus
 from typing import override
 
 from homeassistant.helpers import device_registry as dr
-from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.whatsapp_gateway import image
 from custom_components.whatsapp_gateway.const import DOMAIN
@@ -34,9 +33,7 @@ class Button(AccountPlace):
 
     @override
     async def prepare(self) -> None:
-        # starts before a request is given up
-        self.one.linked, self.one.scale = False, 100
-        self.one.state = self.state
+        self.one.linked, self.one.state = False, self.state
         await self.refresh()
         self.before = state_of(self.hass, STATUS)
 
@@ -53,19 +50,20 @@ class Picture(AccountPlace):
     @override
     async def open(self) -> None:
         await super().open()
-        # lives longer than the test
-        self.one.scale = 1
-        self.one.state = self.state
         self.client = await self.stage.hass_client()
 
     @override
     async def prepare(self) -> None:
         # takes the picture away that is still there
-        await self.let_pass(LONGEST_LIFE)
+        await asyncio.sleep(LONGEST_LIFE)
+        self.one.state = self.state
+        await self.refresh()
 
     @override
     async def attempt(self) -> str:
-        answer = await self.client.get("/api/image_proxy/image.home_qr_code")
+        state = self.hass.states.get("image.home_qr_code")
+        assert state is not None
+        answer = await self.client.get(state.attributes["entity_picture"])
         assert self.one.code is not None
         if answer.status == HTTPStatus.OK:
             return str(read_qr(await answer.read()) == self.one.code.text and "ok")
@@ -73,14 +71,8 @@ class Picture(AccountPlace):
 
     @override
     async def again(self) -> str:
-        await self.let_pass(image.RETRY_INTERVAL)
+        await asyncio.sleep(image.RETRY_INTERVAL + 1)
         return await self.attempt()
-
-    async def let_pass(self, seconds: float) -> None:
-        """Let what is due until then happen now."""
-        then = datetime.now(UTC) + timedelta(seconds=seconds + 1)
-        async_fire_time_changed(self.hass, then)
-        await self.hass.async_block_till_done()
 
 
 class CreateInstance(AccountPlace):

@@ -12,6 +12,7 @@ from homeassistant.data_entry_flow import FlowResultType, UnknownFlow
 from homeassistant.helpers import issue_registry as ir
 
 from custom_components.whatsapp_gateway.const import DOMAIN
+from custom_components.whatsapp_gateway.issues import PATIENCE
 from tests.dialog import key_of
 from tests.gateways.machine import State
 
@@ -220,6 +221,8 @@ class Fix(Form):
         """Let the instance get into trouble."""
         if self.one.state is not self.state:
             self.one.state = self.state
+        await self.refresh()
+        await asyncio.sleep(PATIENCE)
         await self.refresh()
         issues = ir.async_get(self.hass).issues.values()
         [issue] = [one for one in issues if one.domain == DOMAIN and one.active]

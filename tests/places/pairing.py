@@ -26,29 +26,21 @@ if TYPE_CHECKING:
     from tests.gateways import Gateway
     from tests.gateways.machine import Session
 
-LOOKS, PAUSE, ASKED = 20, 0.01, 8
-"""How often one looks whether a pairing ends, the seconds in between, and how many
-requests that has to be."""
+LOOKS, PAUSE = 25, 4.0
+"""How often one looks whether a pairing ends, and the seconds in between."""
 
 
 def set_back(one: Session, *, starts: bool) -> None:
-    """Let an instance be stopped and start fast, or wait with codes that live long."""
-    if starts:
-        one.linked, one.scale, one.state = False, 40, State.STOPPED
-    elif one.scale != 1 or one.state is not State.WAITING:
-        one.linked, one.scale, one.state = False, 1, State.WAITING
+    """Let an instance be stopped, or wait."""
+    one.linked, one.state = False, State.STOPPED if starts else State.WAITING
 
 
-async def outcome_of(
-    look: Callable[[], Awaitable[str | None]], gateway: Gateway
-) -> str:
+async def outcome_of(look: Callable[[], Awaitable[str | None]]) -> str:
     """Return how a pairing ends, or that it does not."""
-    looks, enough = 0, len(gateway.asked) + ASKED
-    while looks < LOOKS or len(gateway.asked) < enough:
+    for _ in range(LOOKS):
+        await asyncio.sleep(PAUSE)
         if phase := await look():
             return phase
-        await asyncio.sleep(PAUSE)
-        looks += 1
     return "goes_on"
 
 
@@ -81,7 +73,7 @@ class Link(Form):
     async def attempt(self) -> str:
         if self.starts:
             await self.send()
-        return await outcome_of(self.look, self.gateway)
+        return await outcome_of(self.look)
 
     async def look(self) -> str | None:
         """Return what ended the pairing, None while it goes on."""
@@ -93,6 +85,8 @@ class Link(Form):
 
     @override
     async def again(self) -> str:
+        # a round may be over meanwhile
+        await self.dialog.look()
         if self.dialog.result["type"] is FlowResultType.FORM:
             await self.dialog.give(next="try_again")
         text = await self.dialog.code()
@@ -213,7 +207,7 @@ class Engine(Place):
     async def attempt(self) -> str:
         if self.starts:
             self.begin()
-        return await outcome_of(self.look, self.gateway)
+        return await outcome_of(self.look)
 
     async def look(self) -> str | None:
         """Return what ended the pairing, None while it goes on."""
