@@ -7,7 +7,6 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
-from weakref import WeakValueDictionary
 
 from . import parsing
 from .client import Client
@@ -64,7 +63,6 @@ class Provider(Client, ABC):
         self.instance_id = instance_id
         self._performing: dict[str, tuple[Action, asyncio.Task[None]]] = {}
         """What was asked for last, of each instance."""
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._unanswered: set[str] = set()
         self._unknown_statuses: set[str] = set()
 
@@ -103,19 +101,24 @@ class Provider(Client, ABC):
 
         It is done once for all who ask for it at the same time, else in turn.
         """
-        last, task = self._performing.get(instance_id, (None, None))
-        if task is None or task.done() or last is not action:
-            task = shared_task(self._perform_in_turn(action, instance_id))
+        last, before = self._performing.get(instance_id, (None, None))
+        if before is None or before.done() or last is not action:
+            task = shared_task(self._perform_after(before, action, instance_id))
             self._performing[instance_id] = (action, task)
+        else:
+            task = before
         try:
             await outcome_of(task)
         finally:
             if task.done() and self._performing.get(instance_id) == (action, task):
                 del self._performing[instance_id]
 
-    async def _perform_in_turn(self, action: Action, instance_id: str) -> None:
-        async with self._turns.setdefault(instance_id, asyncio.Lock()):
-            await self._perform(action, instance_id)
+    async def _perform_after(
+        self, before: asyncio.Task[None] | None, action: Action, instance_id: str
+    ) -> None:
+        if before is not None:
+            await asyncio.wait({before})
+        await self._perform(action, instance_id)
 
     @abstractmethod
     async def _perform(self, action: Action, instance_id: str) -> None:
