@@ -185,7 +185,8 @@ class Month(Owner):
                 assert answer.status == HTTPStatus.OK
                 text = read_qr(await answer.read())
             assert one.code
-            assert text == one.code.text
+            # none in the moment between two codes
+            assert text in {None, one.code.text}
         if text and self.random.random() < 0.5:
             self.phone.scan(text)
 

@@ -17,6 +17,10 @@ CODE_LIFE = 20.0
 """How long WhatsApp's codes live, the first of a round and all others."""
 LEAD = 0.5
 """How long before its end a code leaves the screen: the way to the browser."""
+GAP = 1.2 * LEAD
+"""How long after that the next one is there, and not just about to be."""
+OVERDUE_INTERVAL = 1.5
+"""Between two fetches while the next one is overdue."""
 
 
 class CodeClock:

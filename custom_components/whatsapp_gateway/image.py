@@ -11,12 +11,13 @@ from homeassistant.core import callback
 from homeassistant.helpers.event import async_call_later
 from homeassistant.util import dt as dt_util
 
-from .code_clock import CodeClock
+from .code_clock import GAP, OVERDUE_INTERVAL, CodeClock
 from .entity import InstanceEntity, async_add_instances
 from .providers.models import InstanceStatus
 from .qr import blank, render
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from homeassistant.core import CALLBACK_TYPE, HomeAssistant
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from .coordinator import GatewayConfigEntry, GatewayCoordinator
     from .providers.models import QrCode
 
+    type Shown = tuple[bytes | None, float, Callable[[datetime], None]]
+
 PARALLEL_UPDATES = 0
 
 # all in seconds
@@ -32,8 +35,6 @@ CACHE_TIME = 15.0
 """For which a code is kept whose end is deduced."""
 RETRY_INTERVAL = 5.0
 """After which a code is asked for again that could not be had, or may end any time."""
-GAP = 1.5
-"""Between two codes."""
 
 QR_CODE = ImageEntityDescription(key="qr_code", translation_key="qr_code")
 
@@ -100,29 +101,41 @@ class QrImage(InstanceEntity, ImageEntity):
     async def _async_fetch(self) -> None:
         """Fetch the code, and plan when the browsers have to come again."""
         asked_for, asked_at = self._attr_image_last_updated, monotonic()
-        png, lives = None, RETRY_INTERVAL
+        shown: Shown = None, RETRY_INTERVAL, self._async_expire
         try:
             with self.coordinator.translated_errors():
                 if code := await self.coordinator.provider.qr(self.instance_id):
-                    png, lives = await self._async_draw(code, asked_at)
+                    shown = await self._async_draw(code, asked_at)
         finally:
             # else it was forgotten meanwhile
             if asked_for is self._attr_image_last_updated:
-                self._png = png
-                self._cancel_expiry = async_call_later(
-                    self.hass, lives, self._async_expire
-                )
+                self._show(*shown)
 
-    async def _async_draw(self, code: QrCode, asked_at: float) -> tuple[bytes, float]:
-        """Return the picture of a code, and the seconds for which it may be shown."""
+    async def _async_draw(self, code: QrCode, asked_at: float) -> Shown:
+        """Return a picture, the seconds for which it may be shown, and what is then."""
+        self._blank = await self.hass.async_add_executor_job(blank)
         ends, refresh_at = self._clock.follow(code, asked_at)
-        now = monotonic()
-        if ends <= now:
-            return await self.hass.async_add_executor_job(blank), GAP
-        lives = ends - now
-        if code.seconds_left is None:
-            lives = min(lives, CACHE_TIME if refresh_at > now else RETRY_INTERVAL)
-        return await self.hass.async_add_executor_job(render, code), lives
+        if ends <= (now := monotonic()):
+            return self._blank, OVERDUE_INTERVAL, self._async_expire
+        unsure = CACHE_TIME if refresh_at > now else RETRY_INTERVAL
+        png = await self.hass.async_add_executor_job(render, code)
+        left = ends - monotonic()
+        if code.seconds_left is None and unsure < left:
+            return png, unsure, self._async_expire
+        return png, left, self._async_end
+
+    def _show(
+        self, png: bytes | None, seconds: float, then: Callable[[datetime], None]
+    ) -> None:
+        self._png = png
+        self._cancel_expiry = async_call_later(self.hass, seconds, then)
+
+    @callback
+    def _async_end(self, _now: datetime) -> None:
+        """Take a code away in time, before the next one is there."""
+        self._forget()
+        self._show(self._blank, GAP, self._async_expire)
+        self.async_write_ha_state()
 
     @callback
     def _async_expire(self, _now: datetime) -> None:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from .code_clock import LEAD, CodeClock
+from .code_clock import GAP, OVERDUE_INTERVAL, CodeClock
 from .providers.models import (
     Action,
     BadResponse,
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 # all in seconds
 POLL_INTERVAL = 2.0
-RETRY_INTERVAL = 1.5
-"""While a code or the link is due."""
 GRACE = 5.0
 """How long a session may look stopped after its start, or after a scan."""
 PATIENCE = 30.0
@@ -120,8 +118,7 @@ class _Watch:
             self._forget_code()
             if ends == self.deadline:
                 return Pairing(phase=self._failure())
-            # when the next code is there, and not just about to be
-            self.look_at = ends + 1.2 * LEAD
+            self.look_at = ends + GAP
             return self._pairing()
 
     async def _look(self) -> Pairing:
@@ -162,7 +159,7 @@ class _Watch:
         self.clock.note_absence(asked_at)
         if status is InstanceStatus.STARTING:
             self.down_since = None
-            self.look_at = monotonic() + RETRY_INTERVAL
+            self.look_at = monotonic() + OVERDUE_INTERVAL
             return self.phase if self.phase is Phase.WAITING else Phase.LINKING
         # some start only when asked again
         if not self.started or status is InstanceStatus.CREATED:
@@ -185,7 +182,7 @@ class _Watch:
             ends, self.refresh_at = self.clock.follow(code, asked_at)
         if code is None or ends <= monotonic():
             self._forget_code()
-            self.look_at = monotonic() + RETRY_INTERVAL
+            self.look_at = monotonic() + OVERDUE_INTERVAL
             return
         if code != self.code:
             self.png = await asyncio.to_thread(render, code)
