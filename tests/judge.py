@@ -48,7 +48,7 @@ _PARTS = sorted(
 )
 
 
-def leaked(text: str) -> list[str]:
+def secrets_in(text: str) -> list[str]:
     """Return the parts of secrets in a text, a number also where it is grouped."""
     text = text.lower()
     texts = (text, re.sub(r"[ ().-]", "", text))
@@ -71,7 +71,7 @@ def only_our_errors() -> Iterator[None]:
         yield
     except (GatewayError, HomeAssistantError) as err:
         error = err
-    assert leaked(" ".join(texts_of(error))) == []
+    assert secrets_in(" ".join(texts_of(error))) == []
 
 
 def assert_fits(value: Any, kind: Any) -> None:
@@ -100,7 +100,7 @@ def assert_discreet(caplog: pytest.LogCaptureFixture, *ids: str) -> None:
     # what a gateway names an instance by stands in paths, and can't be a secret
     for instance_id in ids:
         told = told.replace(quote(instance_id, safe=""), "")
-    assert leaked(told) == []
+    assert secrets_in(told) == []
 
 
 def listed(answer: dict[str, Any]) -> set[str] | None:
@@ -127,14 +127,16 @@ def listed(answer: dict[str, Any]) -> set[str] | None:
     ):
         return None
     ids = {one["id"] for one in items}
-    total, pages, limit = (told(page, key) for key in ("total", "totalPages", "limit"))
+    total, pages, limit = (
+        count_in(page, key) for key in ("total", "totalPages", "limit")
+    )
     if total is None or pages is None or limit is None:
         return None
     complete = len(ids) >= total if total else pages or len(items) < (limit or 1)
     return ids if complete else None
 
 
-def told(page: dict[str, Any], key: str) -> float | None:
+def count_in(page: dict[str, Any], key: str) -> float | None:
     """Return a count that a page may tell, None where that can't be one."""
     value = page.get(key)
     with suppress(ValueError):

@@ -32,9 +32,9 @@ from .judge import (
     OURS,
     assert_discreet,
     assert_fits,
-    leaked,
     listed,
     only_our_errors,
+    secrets_in,
     texts_of,
 )
 from .strategies import ANY_ANSWER, DOCUMENTS, HEADERS, LISTS, answers, bodies, parts
@@ -98,7 +98,7 @@ async def test_parsers(
     code, message = provider._explanation(body)
     assert_fits(code, str | None)
     assert_fits(message, str)
-    assert leaked(message) == []
+    assert secrets_in(message) == []
     payload = None
     with only_our_errors():
         payload = provider._payload(body)
@@ -211,7 +211,7 @@ async def test_poll(
     ids = await poll(hass, account)
 
     assert ids in (before, listed(answer))
-    assert leaked(" ".join(texts_of(account.last_exception))) == []
+    assert secrets_in(" ".join(texts_of(account.last_exception))) == []
     await assert_healthy(hass, gateway, account)
     assert_discreet(caplog, *ids)
 

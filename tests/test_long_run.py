@@ -10,19 +10,15 @@ from typing import TYPE_CHECKING, Any, Self, override
 from aiohttp import ClientSession
 import pytest
 
-from homeassistant.const import EVENT_STATE_CHANGED
-from homeassistant.core import callback
 from homeassistant.setup import async_setup_component
 
 from .account import POOL
-from .gateways.machine import NEW_CODE
 from .leaks import LISTENER
 from .month import Month
-from .owner import KEYS
 from .stock import blocks, difference, take_stock
 
 if TYPE_CHECKING:
-    from homeassistant.core import Event, EventStateChangedData, HomeAssistant
+    from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.common import MockConfigEntry
     from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
@@ -38,7 +34,6 @@ GROWTH = 6000
 Caches that fill make 1300 to 4200 of them, however many polls there are; one object
 kept at each poll makes 7000 more with the fewest polls, and 90000 with all.
 """
-SECRETS = (*KEYS, NEW_CODE.rpartition("/")[2], "data:image")
 
 
 class Log(logging.Handler):
@@ -79,20 +74,6 @@ class Log(logging.Handler):
 
 
 @pytest.fixture
-def told(hass: HomeAssistant) -> list[str]:
-    """Return the states that tell a secret, as they come."""
-    told: list[str] = []
-
-    @callback
-    def look(event: Event[EventStateChangedData]) -> None:
-        text = str(event.data["new_state"])
-        told.extend(secret for secret in SECRETS if secret in text)
-
-    hass.bus.async_listen(EVENT_STATE_CHANGED, look)
-    return told
-
-
-@pytest.fixture
 async def month(
     hass: HomeAssistant,
     gateway: Gateway,
@@ -103,9 +84,7 @@ async def month(
 ) -> Month:
     """Return an account with all instances of the pool."""
     assert await async_setup_component(hass, "repairs", {})
-    gateway.owners = {KEYS[0]: "me"}
-    data = {**entry.data, "api_key": KEYS[0]}
-    hass.config_entries.async_update_entry(entry, data=data)
+    gateway.owners = {gateway.key: "me"}
     month = Month(hass, clock, gateway, entry, SEED)
     month.phone, month.step = phone, STEP
     monkeypatch.setattr(gateway, "new_id", lambda: month.next_id)
@@ -119,7 +98,6 @@ async def test_long_run(
     hass: HomeAssistant,
     entry: MockConfigEntry,
     month: Month,
-    told: list[str],
     hass_client_no_auth: ClientSessionGenerator,
 ) -> None:
     """After 30 days of all that can happen nothing is left of it."""
@@ -142,4 +120,3 @@ async def test_long_run(
     assert growth < GROWTH
     assert log.lines == month.expected
     assert log.others == []
-    assert told == []

@@ -6,21 +6,12 @@ from typing import TYPE_CHECKING, Any, override
 
 import voluptuous as vol
 
-from homeassistant.config_entries import (
-    ConfigEntry,
-    ConfigFlow,
-    ConfigFlowResult,
-)
+from homeassistant.config_entries import ConfigEntry, ConfigFlow, ConfigFlowResult
 from homeassistant.const import CONF_API_KEY, CONF_URL
 from homeassistant.core import callback
 from homeassistant.data_entry_flow import AbortFlow, UnknownFlow
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
-from homeassistant.helpers.selector import (
-    SelectOptionDict,
-    TextSelector,
-    TextSelectorConfig,
-    TextSelectorType,
-)
+from homeassistant.helpers.selector import SelectOptionDict
 
 from .account import has_account, is_other_account
 from .address import parse_address
@@ -32,18 +23,18 @@ from .const import (
     DOMAIN,
     ERROR_KEYS,
 )
+from .forms import PASSWORD, TEXT, URL, select_one
 from .options_flow import GatewayOptionsFlow
-from .pairing_flow import PairingFlow, select_one
+from .pairing_flow import PairingFlow
 from .providers import PROVIDERS
 from .providers.models import GatewayError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
 SCHEMA: dict[vol.Marker, Any] = {
-    vol.Required(CONF_URL): TextSelector(TextSelectorConfig(type=TextSelectorType.URL)),
-    vol.Required(CONF_API_KEY): TextSelector(
-        TextSelectorConfig(type=TextSelectorType.PASSWORD)
-    ),
+    vol.Required(CONF_URL): URL,
+    vol.Required(CONF_API_KEY): PASSWORD,
 }
 ERROR_FIELDS = {
     "invalid_auth": CONF_API_KEY,
@@ -113,7 +104,7 @@ class WhatsAppGatewayConfigFlow(PairingFlow, ConfigFlow, domain=DOMAIN):
             if not errors:
                 self._abort_if_configured()
                 return await self.async_step_instances()
-        schema = {vol.Required(CONF_INSTANCE_ID): TextSelector()}
+        schema = {vol.Required(CONF_INSTANCE_ID): TEXT}
         return self._show_account("instance", schema, user_input, errors)
 
     async def async_step_instances(

@@ -16,15 +16,10 @@ from homeassistant.config_entries import (
 )
 from homeassistant.const import CONF_NAME, CONF_TYPE
 from homeassistant.data_entry_flow import FlowHandler
-from homeassistant.helpers.selector import (
-    SelectOptionDict,
-    SelectSelector,
-    SelectSelectorConfig,
-    SelectSelectorMode,
-    TextSelector,
-)
+from homeassistant.helpers.selector import SelectOptionDict
 
 from .const import DOMAIN, ERROR_KEYS
+from .forms import TEXT, select_one
 from .pairing import ONGOING, Pairing, Phase, pair
 from .providers.models import GatewayError, Unauthorized
 from .providers.shared import outcome_of, shared_task
@@ -114,7 +109,7 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
                 if self._instance.linkable:
                     return await self.async_step_pair()
                 return await self.async_step_finish()
-        schema: dict[vol.Marker, Any] = {vol.Required(CONF_NAME): TextSelector()}
+        schema: dict[vol.Marker, Any] = {vol.Required(CONF_NAME): TEXT}
         if types := list(self.provider.instance_types):
             selector = select_one(types, "instance_type")
             schema[vol.Required(CONF_TYPE, default=types[0])] = selector
@@ -243,16 +238,6 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
             errors=errors,
             description_placeholders=placeholders,
         )
-
-
-def select_one(
-    options: list[SelectOptionDict] | list[str], translation_key: str = ""
-) -> SelectSelector:
-    """Return a field to choose one of a few."""
-    config = SelectSelectorConfig(options=options, mode=SelectSelectorMode.LIST)
-    if translation_key:
-        config["translation_key"] = translation_key
-    return SelectSelector(config)
 
 
 def _data_uri(png: bytes | None) -> str:

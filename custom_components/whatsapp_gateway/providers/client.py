@@ -38,7 +38,7 @@ MAX_BODY = 8 * 1024 * 1024
 PASSING = {
     HTTPStatus.REQUEST_TIMEOUT,
     HTTPStatus.TOO_MANY_REQUESTS,
-    *range(500, 600),
+    *range(500, 1000),
 }
 """What passes by itself, whoever says it."""
 SUCCESSES = range(200, 205)
@@ -137,7 +137,7 @@ class Client:
             return Unauthorized(message, code=code)
         if status == HTTPStatus.NOT_FOUND:
             return NotFound(message, code=code)
-        if status == HTTPStatus.REQUEST_TIMEOUT or status >= 500:  # noqa: PLR2004
+        if status in PASSING:
             return Unreachable(f"HTTP {status}", code=code)
         if status < 400:  # noqa: PLR2004
             # a redirect: the key must not travel
