@@ -25,7 +25,7 @@ class Clock:
         self, loop: asyncio.AbstractEventLoop, freezer: FrozenDateTimeFactory
     ) -> None:
         """Take over a loop whose clock is frozen, until it ends."""
-        # which takes a jump for a slow callback
+        # debug mode takes a jump for a slow callback
         loop.set_debug(enabled=False)
         inside: Any = loop
         self.time = loop.time

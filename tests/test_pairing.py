@@ -50,17 +50,23 @@ async def first_code(pairings: AsyncIterator[Pairing]) -> str:
 
 @pytest.mark.parametrize("state", STOPPED)
 async def test_linked(
-    gateway: Gateway, provider: Provider, phone: VirtualPhone, state: State
+    gateway: Gateway,
+    provider: Provider,
+    phone: VirtualPhone,
+    state: State,
+    clock: Clock,
 ) -> None:
     """A stopped instance is started, shows a code, and is linked by a scan of it."""
     one = gateway.add("Home", state)
     async with aclosing(pair(provider, one.id)) as pairings:
         assert phone.scan(await first_code(pairings)) is one
+        scanned = clock.time()
 
         assert await phases(pairings) in (
             [Phase.LINKING, Phase.LINKED],
             [Phase.LINKED],
         )
+    assert clock.time() - scanned < 3
     assert one.state is State.CONNECTED
     assert one.starts == 1
 

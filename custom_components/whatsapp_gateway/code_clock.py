@@ -20,7 +20,7 @@ LEAD = 0.5
 GAP = 1.2 * LEAD
 """How long after that the next one is there, and not just about to be."""
 OVERDUE_INTERVAL = 1.5
-"""Between two fetches while the next one is overdue."""
+"""Between two looks while the next one, or the link, is overdue."""
 
 
 class CodeClock:
