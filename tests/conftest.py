@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from aiohttp import ClientSession
 from hypothesis import HealthCheck, settings
@@ -20,6 +21,7 @@ from .clock import Clock
 from .dialog import Dialog
 from .gateways import GATEWAYS, Gateway, VirtualPhone
 from .leaks import LISTENER, told
+from .names import Names
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -94,6 +96,22 @@ def _integration(enable_custom_integrations: None, socket_enabled: None) -> None
 async def clock(freezer: FrozenDateTimeFactory) -> Clock:
     """Let time jump over what would have to be waited for."""
     return Clock(asyncio.get_running_loop(), freezer)
+
+
+@pytest.fixture
+def names() -> Names:
+    """Return the resolver of all who ask the gateway."""
+    return Names()
+
+
+@pytest.fixture(autouse=True)
+def mock_zeroconf_resolver(names: Names) -> Generator[Any]:
+    """Give Home Assistant our resolver, where the plugin gives one of its own."""
+    patcher = patch(
+        "homeassistant.helpers.aiohttp_client._async_make_resolver", return_value=names
+    )
+    with patcher:
+        yield patcher
 
 
 @pytest.fixture(params=GATEWAYS)

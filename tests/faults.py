@@ -7,15 +7,10 @@ import csv
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-import socket
 import time
-from typing import TYPE_CHECKING, Any, override
-
-from aiohttp.abc import AbstractResolver, ResolveResult
+from typing import TYPE_CHECKING, Any
 
 from custom_components.whatsapp_gateway.providers import client
-
-from .authority import HOST
 
 if TYPE_CHECKING:
     import ssl
@@ -23,6 +18,7 @@ if TYPE_CHECKING:
     from aiohttp import TCPConnector, web
 
     from .gateways import Gateway
+    from .names import Names
 
 TABLE = Path(__file__).parent / "faults.csv"
 SECRET = "The key {} is not allowed to do this"  # noqa: S105
@@ -80,36 +76,6 @@ def read_table() -> dict[tuple[str, str, str], dict[str, str]]:
             (row.pop("provider"), row.pop("place"), row.pop("route")): row
             for row in csv.DictReader(file)
         }
-
-
-class Names(AbstractResolver):
-    """A resolver that knows one name, or none."""
-
-    known = True
-
-    @override
-    async def resolve(
-        self, host: str, port: int = 0, family: Any = 0
-    ) -> list[ResolveResult]:
-        if host != HOST or not self.known:
-            raise OSError(None, f"{host} does not resolve")
-        return [
-            ResolveResult(
-                hostname=host,
-                host="127.0.0.1",
-                port=port,
-                family=socket.AF_INET,
-                proto=0,
-                flags=0,
-            )
-        ]
-
-    @override
-    async def close(self) -> None:
-        """Have nothing to close."""
-
-    real_close = close
-    """What newer Home Assistants call."""
 
 
 @dataclass

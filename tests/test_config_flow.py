@@ -252,7 +252,6 @@ async def test_gateway_errors(
         ("http://gateway.invalid", "insecure_url"),
     ],
 )
-@pytest.mark.usefixtures("disable_mock_zeroconf_resolver", "mock_async_zeroconf")
 async def test_plain_http_at_home(dialog: Dialog, url: str, error: str) -> None:
     """Plain http is fine where it surely stays in the house."""
     await dialog.open()

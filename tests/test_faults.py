@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ssl
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 from aiohttp import ClientSession, TCPConnector
 import pytest
@@ -23,7 +22,7 @@ from custom_components.whatsapp_gateway import coordinator
 from custom_components.whatsapp_gateway.providers import PROVIDERS
 
 from .authority import HOST, Authority
-from .faults import FAULTS, Names, Trouble, read_table
+from .faults import FAULTS, Trouble, read_table
 from .gateways import GATEWAYS, Gateway
 from .places import ENGINE, PLACES, Place, Stage
 from .test_entities import BUTTONS
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
     from .dialog import Dialog
+    from .names import Names
 
 TABLE = read_table()
 AT_HOME = [key for key in TABLE if key[1] not in ENGINE]
@@ -70,22 +70,6 @@ def _broken_handshakes(hass: HomeAssistant) -> Generator[None]:
     hass.loop.set_exception_handler(overlook)
     yield
     hass.loop.set_exception_handler(strict)
-
-
-@pytest.fixture
-def names() -> Names:
-    """Return the resolver of all who ask the gateway."""
-    return Names()
-
-
-@pytest.fixture(autouse=True)
-def mock_zeroconf_resolver(names: Names) -> Generator[Any]:
-    """Give Home Assistant our resolver, where the plugin gives one of its own."""
-    patcher = patch(
-        "homeassistant.helpers.aiohttp_client._async_make_resolver", return_value=names
-    )
-    with patcher:
-        yield patcher
 
 
 @pytest.fixture(scope="module")

@@ -48,8 +48,13 @@ def _integration() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _fast_time() -> None:
-    """Leave the pairing's own time as it is."""
+def clock() -> None:
+    """Leave time as it is."""
+
+
+@pytest.fixture(autouse=True)
+def mock_zeroconf_resolver() -> None:
+    """Leave names as they are."""
 
 
 @pytest.fixture
