@@ -88,8 +88,12 @@ async def test_states(
         for action, button in BUTTONS[provider_key].items()
         if state_of(hass, button) != STATE_UNAVAILABLE
     } == AVAILABLE[state] & BUTTONS[provider_key].keys()
-    waits = state_of(hass, "image.home_qr_code") != STATE_UNAVAILABLE
+    image = hass.states.get("image.home_qr_code")
+    assert image is not None
+    waits = image.state != STATE_UNAVAILABLE
     assert waits is (state is State.WAITING)
+    # where there is none, the icon is shown
+    assert ("entity_picture" in image.attributes) is waits
 
 
 @pytest.mark.parametrize(

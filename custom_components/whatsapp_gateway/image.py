@@ -77,6 +77,12 @@ class QrImage(InstanceEntity, ImageEntity):
     def available(self) -> bool:
         return super().available and self.instance.status is InstanceStatus.SCAN_QR
 
+    @property
+    @override
+    def entity_picture(self) -> str | None:
+        # else its icon is shown
+        return super().entity_picture if self.available else None
+
     @callback
     @override
     def _handle_coordinator_update(self) -> None:
