@@ -1,4 +1,4 @@
-"""WhatsApp numbers of a gateway account in Home Assistant."""
+"""WhatsApp Gateway: link and watch the WhatsApp numbers of a gateway account."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from homeassistant.const import Platform
 from homeassistant.helpers import config_validation as cv
 
-from .actions import async_setup_actions
 from .const import DOMAIN
 from .coordinator import GatewayCoordinator
 from .issues import async_delete_issues
+from .services import async_setup_services
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -23,8 +23,8 @@ PLATFORMS = [Platform.BINARY_SENSOR, Platform.BUTTON, Platform.IMAGE, Platform.S
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Register the actions, which are there also while no account is."""
-    async_setup_actions(hass)
+    """Register the actions, available without an account."""
+    async_setup_services(hass)
     return True
 
 
@@ -33,11 +33,19 @@ async def async_setup_entry(hass: HomeAssistant, entry: GatewayConfigEntry) -> b
     coordinator = GatewayCoordinator(hass, entry)
     await coordinator.async_config_entry_first_refresh()
     entry.runtime_data = coordinator
-    entry.async_on_unload(lambda: async_delete_issues(coordinator))
+    # a dialog that links an instance notices it, and goes on with the next coordinator
+    entry.async_on_unload(coordinator.provider.close)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     return True
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: GatewayConfigEntry) -> bool:
     """Unload an account."""
+    if entry.disabled_by:
+        async_delete_issues(hass, entry.entry_id)
     return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+
+
+async def async_remove_entry(hass: HomeAssistant, entry: GatewayConfigEntry) -> None:
+    """Delete what an account leaves behind."""
+    async_delete_issues(hass, entry.entry_id)

@@ -1,4 +1,4 @@
-"""The address of a gateway, as a person gives it."""
+"""Check the address of a gateway as a person enters it."""
 
 from __future__ import annotations
 
@@ -9,27 +9,41 @@ from yarl import URL
 from homeassistant.util.network import is_local
 
 LOCAL_SUFFIXES = (".local", ".localhost", ".lan", ".internal", ".home.arpa")
+MAX_LABEL = 63
+"""Characters between two dots of a host name."""
 
 
-def parse_address(text: str) -> tuple[URL, str]:
-    """Return an address as it is stored, and the key of what is wrong with it."""
+def parse_address(text: str) -> tuple[URL, str | None]:
+    """Return an address as it is stored, and the key of an error if it is invalid."""
     try:
         url = URL(text.strip()).with_query(None).with_fragment(None)
+        labels = (url.raw_host or "").split(".")
+        # the same URL is parsed again for each request
+        url = URL(str(url).rstrip("/"))
+        host = url.host
+        if host and host.isascii():
+            host.encode("idna")
     except (IndexError, ValueError):
-        # the first by some versions of yarl
+        # IndexError by some versions of yarl
         return URL(), "invalid_url"
-    if url.scheme not in {"http", "https"} or not url.host or url.user or url.password:
+    if (
+        url.scheme not in {"http", "https"}
+        or not host
+        or url.user
+        or url.password
+        or max(map(len, labels)) > MAX_LABEL
+    ):
         return url, "invalid_url"
-    if url.scheme == "http" and not _is_local_host(url.host):
+    if url.scheme == "http" and not _is_local_host(host):
         return url, "insecure_url"
-    return URL(str(url).rstrip("/")), ""
+    return url, None
 
 
 def _is_local_host(host: str) -> bool:
-    """Tell whether a host is surely not on the internet."""
+    """Return whether a host is certainly not on the internet."""
     try:
         return is_local(ip_address(host))
     except ValueError:
         # a number may be an address as well
-        nickname = "." not in host and host[0].isalpha()
-        return nickname or host.endswith(LOCAL_SUFFIXES)
+        plain_name = "." not in host and host[0].isalpha()
+        return plain_name or host.endswith(LOCAL_SUFFIXES)

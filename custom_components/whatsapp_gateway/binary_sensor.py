@@ -1,4 +1,4 @@
-"""Binary sensor: whether an instance is connected to WhatsApp."""
+"""Binary sensor that shows whether an instance is connected to WhatsApp."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def async_setup_entry(
 
 
 class ConnectedSensor(InstanceEntity, BinarySensorEntity):
-    """Whether an instance is connected."""
+    """Shows whether an instance is connected."""
 
     @property
     @override

@@ -1,4 +1,4 @@
-"""Buttons: what can be asked of an instance's session."""
+"""Buttons that act on the session of an instance."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from homeassistant.components.button import (
     ButtonEntity,
     ButtonEntityDescription,
 )
-from homeassistant.const import EntityCategory
 
 from .entity import InstanceEntity, async_add_instances
 from .providers.models import Action, InstanceStatus
@@ -21,13 +20,12 @@ if TYPE_CHECKING:
 
     from .coordinator import GatewayConfigEntry
 
-# the provider carries them out in turn
-PARALLEL_UPDATES = 0
+PARALLEL_UPDATES = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class ActionButtonDescription(ButtonEntityDescription):
-    """An action, and the statuses in which it makes sense."""
+    """Description of a button and the statuses in which it is available."""
 
     key: Action
     available_in: frozenset[InstanceStatus]
@@ -48,7 +46,6 @@ BUTTONS = (
     ActionButtonDescription(
         key=Action.DISCONNECT,
         translation_key=Action.DISCONNECT,
-        entity_category=EntityCategory.CONFIG,
         available_in=frozenset(
             {
                 InstanceStatus.STARTING,
@@ -66,7 +63,8 @@ BUTTONS = (
     ActionButtonDescription(
         key=Action.LOGOUT,
         translation_key=Action.LOGOUT,
-        entity_category=EntityCategory.CONFIG,
+        # can't be undone without the phone
+        entity_registry_enabled_default=False,
         available_in=frozenset({InstanceStatus.CONNECTED, InstanceStatus.DISCONNECTED}),
     ),
 )
@@ -77,7 +75,7 @@ async def async_setup_entry(
     entry: GatewayConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Set up the buttons that the provider has routes for."""
+    """Set up the buttons that the gateway supports."""
     coordinator = entry.runtime_data
     async_add_instances(
         entry,
@@ -91,14 +89,14 @@ async def async_setup_entry(
 
 
 class ActionButton(InstanceEntity, ButtonEntity):
-    """A button that carries out an action."""
+    """A button that performs an action."""
 
     entity_description: ActionButtonDescription
 
     @property
     @override
     def available(self) -> bool:
-        """Stay available in a status that nobody knows."""
+        """Also stay available if the status is unknown."""
         return super().available and (
             self.instance.status is None
             or self.instance.status in self.entity_description.available_in
@@ -106,8 +104,6 @@ class ActionButton(InstanceEntity, ButtonEntity):
 
     @override
     async def async_press(self) -> None:
-        with self.coordinator.translated_errors():
-            await self.coordinator.provider.perform(
-                self.entity_description.key, self.instance_id
-            )
-        await self.coordinator.async_request_refresh()
+        await self.coordinator.async_perform(
+            self.entity_description.key, self.instance_id
+        )

@@ -7,11 +7,14 @@ from typing import Final
 
 from .providers.models import (
     BadResponse,
+    Closed,
+    CodeRejected,
     GatewayError,
     KeyBound,
     NotFound,
     RateLimited,
     Rejected,
+    TooManyInstances,
     Unauthorized,
     Unreachable,
 )
@@ -20,11 +23,13 @@ DOMAIN: Final = "whatsapp_gateway"
 
 CONF_PROVIDER: Final = "provider"
 CONF_GATEWAY: Final = "gateway"
-"""The address at the first setup: what unique ids start with, for good."""
+"""Address at first setup; prefix of unique IDs, never changed."""
 CONF_ACCOUNT_ID: Final = "account_id"
-"""The gateway's own identifier of the account, once it is known."""
+"""The gateway's own ID of the account, once it is known."""
 CONF_INSTANCE_ID: Final = "instance_id"
-"""The one instance that the API key is bound to, if it is."""
+"""The only instance that the API key gives access to, if there is only one."""
+CONF_LINKED: Final = "linked"
+"""IDs of the instances that are linked and should be connected."""
 
 POLL_INTERVAL: Final = timedelta(seconds=30)
 FAST_POLL_INTERVAL: Final = timedelta(seconds=5)
@@ -35,7 +40,10 @@ ERROR_KEYS: Final[dict[type[GatewayError], str]] = {
     RateLimited: "rate_limited",
     KeyBound: "key_bound",
     NotFound: "not_found",
-    BadResponse: "not_a_gateway",
+    BadResponse: "unexpected_response",
     Rejected: "rejected",
+    CodeRejected: "rejected",
+    TooManyInstances: "too_many_instances",
+    Closed: "account_unavailable",
 }
-"""What each error is called in the translations."""
+"""Translation key of each error."""

@@ -1,11 +1,14 @@
-"""Diagnostics: what helps to find a fault, and nothing that could be a secret."""
+"""Diagnostics without secrets and personal data."""
 
 from __future__ import annotations
 
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from homeassistant.const import CONF_URL
+
 from .const import CONF_INSTANCE_ID
+from .providers.redact import redact
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 async def async_get_config_entry_diagnostics(
     hass: HomeAssistant, entry: GatewayConfigEntry
 ) -> dict[str, Any]:
-    """Return what is known of an account."""
+    """Return diagnostics of an account."""
     coordinator = entry.runtime_data
     return _account(coordinator) | {
         "instances": [
@@ -30,9 +33,9 @@ async def async_get_config_entry_diagnostics(
 async def async_get_device_diagnostics(
     hass: HomeAssistant, entry: GatewayConfigEntry, device: DeviceEntry
 ) -> dict[str, Any]:
-    """Return what is known of an instance, and of its account."""
+    """Return diagnostics of an instance and its account."""
     coordinator = entry.runtime_data
-    instance = coordinator.data.get(coordinator.instance_id(device.identifiers) or "")
+    instance = coordinator.instance_of(device)
     return _account(coordinator) | {
         "instance": _instance(coordinator, instance) if instance else None
     }
@@ -43,7 +46,7 @@ def _account(coordinator: GatewayCoordinator) -> dict[str, Any]:
     cause = error and (error.__cause__ or error)
     return {
         "provider": provider.name,
-        "default_url": coordinator.config_entry.data["url"] == provider.default_url,
+        "default_url": coordinator.config_entry.data[CONF_URL] == provider.default_url,
         "key_bound_to_instance": CONF_INSTANCE_ID in coordinator.config_entry.data,
         "last_poll_succeeded": coordinator.last_update_success,
         "seconds_since_poll": round(monotonic() - coordinator.polled_at),
@@ -55,13 +58,15 @@ def _account(coordinator: GatewayCoordinator) -> dict[str, Any]:
 
 
 def _instance(coordinator: GatewayCoordinator, instance: Instance) -> dict[str, Any]:
-    _, since = coordinator.troubled_since.get(instance.id, (None, None))
+    trouble = coordinator.troubles.get(instance.id)
     return {
         "status": instance.status,
         "raw_status": instance.raw_status,
-        "type": instance.type,
+        "type": instance.type and redact(instance.type, coordinator.provider.api_key),
         "linkable": instance.linkable,
         "phone_number_known": instance.phone_number is not None,
         "last_seen": instance.last_seen,
-        "seconds_in_trouble": since and round(monotonic() - since),
+        "linked": instance.id in coordinator.linked,
+        "trouble": trouble and trouble.kind,
+        "seconds_in_trouble": trouble and round(monotonic() - trouble.since),
     }

@@ -1,15 +1,17 @@
-"""What all entities of an instance have in common."""
+"""Common to all entities of an instance."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, override
 
-from homeassistant.core import callback
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .const import DOMAIN
 from .coordinator import GatewayCoordinator
+from .texts import device_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
     from .coordinator import GatewayConfigEntry
     from .providers.models import Instance
+
+DEFAULT_MODEL = "WhatsApp Web"
 
 
 class InstanceEntity(CoordinatorEntity[GatewayCoordinator]):
@@ -31,29 +35,34 @@ class InstanceEntity(CoordinatorEntity[GatewayCoordinator]):
         coordinator: GatewayCoordinator,
         instance_id: str,
         description: EntityDescription,
+        context: str | None = None,
     ) -> None:
-        """Belong to the instance's device."""
-        super().__init__(coordinator, context=instance_id)
+        """Create an entity; the context is the instance ID if it needs details."""
+        super().__init__(coordinator, context=context)
         self.entity_description = description
         self.instance_id = instance_id
         self._attr_unique_id = f"{coordinator.unique_id(instance_id)}_{description.key}"
-        self._written: object = None
+        self._previous: object = None
 
     @property
     @override
     def device_info(self) -> DeviceInfo:
-        """Return the instance's device; asked for once, so it is not kept."""
+        """Return the device; computed because it is read only once."""
+        provider = self.coordinator.provider
+        instance_type = self.instance.type
         return DeviceInfo(
             identifiers={(DOMAIN, self.coordinator.unique_id(self.instance_id))},
-            name=self.instance.name,
-            manufacturer=self.coordinator.provider.name,
-            model=self.instance.type,
+            name=device_name(self.instance.name),
+            manufacturer=provider.name,
+            model=provider.instance_types.get(instance_type or "", DEFAULT_MODEL),
+            model_id=instance_type,
+            configuration_url=provider.dashboard_url,
             entry_type=DeviceEntryType.SERVICE,
         )
 
     @property
     def instance(self) -> Instance:
-        """Return the instance as it was last polled."""
+        """Return the instance as of the last poll."""
         return self.coordinator.data[self.instance_id]
 
     @property
@@ -63,21 +72,21 @@ class InstanceEntity(CoordinatorEntity[GatewayCoordinator]):
 
     @property
     def _shown(self) -> object:
-        """Return what the state says of the instance."""
+        """Return what the state shows of the instance."""
         return self.available
 
     @override
     async def async_added_to_hass(self) -> None:
         await super().async_added_to_hass()
-        # what a poll brings from now on is told, and the state is about to be written
-        self._written = self._shown
+        # polls may arrive before the first state is written
+        self._previous = self._shown
 
     @callback
     @override
     def _handle_coordinator_update(self) -> None:
-        """Write the state if what it says changed."""
-        if self._written != self._shown:
-            self._written = self._shown
+        """Write the state if what it shows has changed."""
+        if self._previous != self._shown:
+            self._previous = self._shown
             super()._handle_coordinator_update()
 
 
@@ -94,9 +103,30 @@ def async_add_instances(
     @callback
     def add_new() -> None:
         known.intersection_update(coordinator.data)
-        new = [one for one in coordinator.data if one not in known]
+        new = [
+            one
+            for one in coordinator.data
+            if one not in known and not _belongs_to_another(coordinator, one)
+        ]
         known.update(new)
         async_add_entities(entity for one in new for entity in entities_of(one))
 
     add_new()
     entry.async_on_unload(coordinator.async_add_listener(add_new))
+
+
+def _belongs_to_another(coordinator: GatewayCoordinator, instance_id: str) -> bool:
+    """Return whether another account still has the entities of an instance."""
+    hass: HomeAssistant = coordinator.hass
+    registry = er.async_get(hass)
+    entity_id = registry.async_get_entity_id(
+        "sensor", DOMAIN, f"{coordinator.unique_id(instance_id)}_status"
+    )
+    if entity_id is None or (entity := registry.async_get(entity_id)) is None:
+        return False
+    own = coordinator.config_entry
+    return any(
+        entity.config_entry_id == entry.entry_id
+        for entry in hass.config_entries.async_loaded_entries(DOMAIN)
+        if entry is not own
+    )

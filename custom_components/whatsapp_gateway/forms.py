@@ -1,4 +1,4 @@
-"""The fields of forms."""
+"""Fields that several forms use."""
 
 from __future__ import annotations
 
@@ -13,15 +13,12 @@ from homeassistant.helpers.selector import (
 )
 
 TEXT = TextSelector()
-URL = TextSelector(TextSelectorConfig(type=TextSelectorType.URL))
+URL_TEXT = TextSelector(TextSelectorConfig(type=TextSelectorType.URL))
 PASSWORD = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD))
 
 
-def select_one(
-    options: list[SelectOptionDict] | list[str], translation_key: str = ""
-) -> SelectSelector:
-    """Return a field to choose one of a few."""
-    config = SelectSelectorConfig(options=options, mode=SelectSelectorMode.LIST)
-    if translation_key:
-        config["translation_key"] = translation_key
-    return SelectSelector(config)
+def select_one(options: list[SelectOptionDict]) -> SelectSelector:
+    """Return a field with radio buttons."""
+    return SelectSelector(
+        SelectSelectorConfig(options=options, mode=SelectSelectorMode.LIST)
+    )

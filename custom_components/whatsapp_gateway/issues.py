@@ -1,7 +1,9 @@
-"""Repairs: instances that need a person, raised and taken back with the poll."""
+"""Raise a repair for each linked instance that needs attention."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from enum import StrEnum
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -12,78 +14,134 @@ from .const import DOMAIN
 from .providers.models import InstanceStatus
 
 if TYPE_CHECKING:
-    from .coordinator import GatewayCoordinator
+    from collections.abc import Mapping
+
+    from homeassistant.core import HomeAssistant
+
     from .providers.models import Instance
 
-TROUBLE = {
-    InstanceStatus.SCAN_QR: "not_linked",
-    InstanceStatus.FAILED: "instance_failed",
-}
-"""The issue that a status is; created and disconnected are none: both may be meant."""
 PATIENCE = 60.0
-"""Seconds for which a status must last to become an issue."""
+"""Seconds that trouble has to last before it becomes an issue."""
 
 
-@callback
-def async_note_trouble(
-    coordinator: GatewayCoordinator, instances: dict[str, Instance]
-) -> None:
-    """Note since when instances are in trouble; settle the issues that are over."""
-    troubled = coordinator.troubled_since
-    for instance_id in troubled.keys() - instances.keys():
-        _async_settle(coordinator, instance_id)
-    for instance in instances.values():
-        if instance.status is InstanceStatus.STARTING:
-            # it may become anything
-            continue
-        if instance.status is None or instance.status not in TROUBLE:
-            _async_settle(coordinator, instance.id)
-        elif troubled.get(instance.id, (None,))[0] is not instance.status:
-            troubled[instance.id] = (instance.status, monotonic())
+class Kind(StrEnum):
+    """Kinds of trouble; each has an issue of its own."""
+
+    NOT_LINKED = "not_linked"
+    DISCONNECTED = "disconnected"
+    FAILED = "instance_failed"
 
 
-@callback
-def async_raise_issues(
-    coordinator: GatewayCoordinator, instances: dict[str, Instance]
-) -> None:
-    """Raise an issue for each instance that has been in trouble for too long."""
-    for instance_id, (status, since) in coordinator.troubled_since.items():
-        instance = instances[instance_id]
-        lasting = monotonic() - since >= PATIENCE and instance.status is status
-        if lasting and not coordinator.being_linked[instance_id]:
-            _async_create_issue(coordinator, instance, TROUBLE[status])
+KINDS = {
+    InstanceStatus.CREATED: Kind.DISCONNECTED,
+    InstanceStatus.DISCONNECTED: Kind.DISCONNECTED,
+    InstanceStatus.SCAN_QR: Kind.NOT_LINKED,
+    InstanceStatus.FAILED: Kind.FAILED,
+}
+
+UNCLEAR = frozenset[InstanceStatus | None]({InstanceStatus.STARTING, None})
+"""Statuses that may get better or worse, so they change nothing."""
 
 
-@callback
-def async_delete_issues(coordinator: GatewayCoordinator) -> None:
-    """Delete all issues of an account."""
-    for instance_id in list(coordinator.troubled_since):
-        _async_settle(coordinator, instance_id)
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What is wrong with an instance."""
+
+    kind: Kind
+    since: float
+    """Of the monotonic clock, in seconds."""
 
 
-@callback
-def _async_settle(coordinator: GatewayCoordinator, instance_id: str) -> None:
-    """Delete the issue of an instance, if it is in trouble."""
-    if coordinator.troubled_since.pop(instance_id, None):
-        ir.async_delete_issue(
-            coordinator.hass, DOMAIN, coordinator.unique_id(instance_id)
+class Troubles(dict[str, Trouble]):
+    """Troubles of an account's instances by their ID, and their issues."""
+
+    def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
+        """Start without troubles; issues of an earlier run may exist."""
+        super().__init__()
+        self._hass = hass
+        self._entry_id = entry_id
+
+    @callback
+    def async_update(self, instances: dict[str, Instance], linked: set[str]) -> None:
+        """Note what is wrong with linked instances, and delete all other issues.
+
+        An instance that was never linked, or that somebody disconnected, is fine.
+        """
+        for instance_id in self.keys() - (linked & instances.keys()):
+            del self[instance_id]
+        for instance_id in linked & instances.keys():
+            self._note(instances[instance_id])
+        # also those of an earlier run, which Home Assistant remembers as ignored
+        valid = {self._issue_id(key, one.kind) for key, one in self.items()}
+        for issue_id in issues_of(self._hass, self._entry_id) - valid:
+            ir.async_delete_issue(self._hass, DOMAIN, issue_id)
+
+    @callback
+    def async_raise(
+        self, instances: dict[str, Instance], being_linked: Mapping[str, int]
+    ) -> None:
+        """Raise an issue for each trouble that lasts."""
+        for instance_id, trouble in self.items():
+            instance = instances[instance_id]
+            if (
+                monotonic() - trouble.since >= PATIENCE
+                and instance.status not in UNCLEAR
+                and not being_linked.get(instance_id)
+            ):
+                self._async_create_issue(instance, trouble.kind)
+
+    def _note(self, instance: Instance) -> None:
+        """Note the trouble of an instance."""
+        if instance.status is InstanceStatus.CONNECTED:
+            self.pop(instance.id, None)
+            return
+        known = self.get(instance.id)
+        if instance.status is None or instance.status in UNCLEAR:
+            return
+        kind = KINDS[instance.status]
+        issue = (DOMAIN, self._issue_id(instance.id, Kind.NOT_LINKED))
+        if not instance.linkable:
+            kind = Kind.FAILED if kind is Kind.NOT_LINKED else kind
+        elif (known and known.kind is Kind.NOT_LINKED) or (
+            known is None and issue in ir.async_get(self._hass).issues
+        ):
+            # a session also fails or stops because nobody scanned its QR codes
+            kind = Kind.NOT_LINKED
+        if known is None or known.kind is not kind:
+            self[instance.id] = Trouble(kind, monotonic())
+
+    def _issue_id(self, instance_id: str, kind: Kind) -> str:
+        return f"{self._entry_id}_{kind}_{instance_id}"
+
+    @callback
+    def _async_create_issue(self, instance: Instance, kind: Kind) -> None:
+        ir.async_create_issue(
+            self._hass,
+            DOMAIN,
+            self._issue_id(instance.id, kind),
+            data={
+                "entry_id": self._entry_id,
+                "instance_id": instance.id,
+                "kind": kind,
+            },
+            is_fixable=True,
+            severity=ir.IssueSeverity.WARNING,
+            translation_key=kind,
+            translation_placeholders={"name": instance.name},
         )
 
 
+def issues_of(hass: HomeAssistant, entry_id: str) -> set[str]:
+    """Return the IDs of an account's issues, also of those that aren't active."""
+    return {
+        issue_id
+        for domain, issue_id in ir.async_get(hass).issues
+        if domain == DOMAIN and issue_id.startswith(f"{entry_id}_")
+    }
+
+
 @callback
-def _async_create_issue(
-    coordinator: GatewayCoordinator, instance: Instance, key: str
-) -> None:
-    ir.async_create_issue(
-        coordinator.hass,
-        DOMAIN,
-        coordinator.unique_id(instance.id),
-        data={
-            "entry_id": coordinator.config_entry.entry_id,
-            "instance_id": instance.id,
-        },
-        is_fixable=True,
-        severity=ir.IssueSeverity.WARNING,
-        translation_key=key,
-        translation_placeholders={"name": instance.name},
-    )
+def async_delete_issues(hass: HomeAssistant, entry_id: str) -> None:
+    """Delete all issues of an account that is removed."""
+    for issue_id in issues_of(hass, entry_id):
+        ir.async_delete_issue(hass, DOMAIN, issue_id)

@@ -1,11 +1,12 @@
-"""Link an instance inside any Home Assistant flow, with a code that renews itself."""
+"""Link an instance in any Home Assistant dialog, with a QR code that refreshes."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
+import asyncio
 from base64 import b64encode
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from contextlib import aclosing, suppress
+from time import monotonic
+from typing import TYPE_CHECKING, Any, override
 
 import voluptuous as vol
 
@@ -15,79 +16,104 @@ from homeassistant.config_entries import (
     ConfigFlowResult,
 )
 from homeassistant.const import CONF_NAME, CONF_TYPE
-from homeassistant.data_entry_flow import FlowHandler
+from homeassistant.core import callback
+from homeassistant.data_entry_flow import (
+    EVENT_DATA_ENTRY_FLOW_PROGRESSED,
+    AbortFlow,
+    FlowHandler,
+)
+from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.selector import SelectOptionDict
+from homeassistant.helpers.translation import async_get_translations
 
 from .const import DOMAIN, ERROR_KEYS
 from .forms import TEXT, select_one
-from .pairing import ONGOING, Pairing, Phase, pair
-from .providers.models import GatewayError, Unauthorized
-from .providers.shared import outcome_of, shared_task
+from .pairing.engine import ONGOING, Pairing, Phase, pair
+from .pairing.qr import blank
+from .providers.models import Closed, Feature, GatewayError, Unauthorized
+from .texts import escape_markdown
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import AsyncGenerator
-    from contextlib import AbstractContextManager
+    from datetime import datetime
+
+    from homeassistant.core import CALLBACK_TYPE
 
     from .coordinator import GatewayConfigEntry, GatewayCoordinator
-    from .providers.base import Provider
     from .providers.models import Instance
 
 CONF_INSTANCE = "instance"
-CONF_NEXT = "next"
-TRY_AGAIN = "try_again"
-FINISH = "finish"
+# all in seconds
+FIRST_LOOK = 1.5
+"""How long the first response waits for a QR code, which often exists already."""
+REPEAT_INTERVAL = 2.0
+"""After which a change is announced again to a browser that missed it."""
+REPEAT_DURATION = 600.0
+RELOAD_TIME = 30.0
+"""How long a dialog waits for an account that is being reloaded."""
 
 
 class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
     """The steps from an account to a linked instance.
 
-    A progress step shows the code. Its task ends when what is on screen has to
-    change; Home Assistant then runs the step again, which starts the next task.
+    A progress step shows the QR code. Its task runs until the instance is linked, and
+    announces each change, upon which the browser fetches the step again.
     """
 
-    entry: GatewayConfigEntry | None = None
-    """The account, once it is added."""
-    provider: Provider
-    instances: list[Instance]
+    entry: GatewayConfigEntry
+    """The account."""
     _instance: Instance
     _pairing = Pairing(phase=Phase.WAITING)
-    _pairings: AsyncGenerator[Pairing]
-    _next: asyncio.Task[Pairing] | None = None
-    _creation: asyncio.Task[Instance] | None = None
-
-    @abstractmethod
-    async def async_step_finish(
-        self, user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
-        """End the flow, whether an instance has been linked or not."""
+    _task: asyncio.Task[None] | None = None
+    _changed: asyncio.Event
+    _blank: bytes
+    _repeat_until = 0.0
+    _cancel_repeat: CALLBACK_TYPE | None = None
 
     @property
-    def coordinator(self) -> GatewayCoordinator | None:
-        """Of the account, while it is set up."""
-        if self.entry and self.entry.state is ConfigEntryState.LOADED:
-            return self.entry.runtime_data
-        return None
+    def coordinator(self) -> GatewayCoordinator:
+        """Return the account's present coordinator; abort if there is none."""
+        if self.entry.state is not ConfigEntryState.LOADED:
+            raise AbortFlow("account_unavailable")
+        return self.entry.runtime_data
 
     @property
     def linked(self) -> bool:
-        """Whether the pairing has come to its good end."""
+        """Whether the instance has been linked."""
         return self._pairing.phase is Phase.LINKED
+
+    @property
+    def link_options(self) -> list[str]:
+        """Return the menu options that are possible now."""
+        coordinator = self.coordinator
+        waiting = any(one.needs_link for one in coordinator.data.values())
+        create = Feature.CREATE in coordinator.provider.features
+        return ["link"] * waiting + ["create"] * create
 
     async def async_step_link(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Choose the instance to link, if there is a choice."""
-        waiting = {one.id: one for one in self.instances if one.awaits_link}
+        waiting = {
+            one.id: one for one in self.coordinator.data.values() if one.needs_link
+        }
+        if not waiting:
+            return self.async_abort(reason="nothing_to_do")
         if user_input is None and len(waiting) > 1:
+            names = [one.name for one in waiting.values()]
             options = [
-                SelectOptionDict(value=one.id, label=one.name)
+                SelectOptionDict(
+                    value=one.id,
+                    label=one.name
+                    if names.count(one.name) == 1
+                    else f"{one.name} ({one.id})",
+                )
                 for one in waiting.values()
             ]
-            return self._show(
-                "link", {vol.Required(CONF_INSTANCE): select_one(options)}
-            )
+            schema = {vol.Required(CONF_INSTANCE): select_one(options)}
+            return self._show("link", schema)
         chosen = user_input[CONF_INSTANCE] if user_input else next(iter(waiting))
+        if chosen not in waiting:
+            return self.async_abort(reason="instance_gone")
         self._instance = waiting[chosen]
         return await self.async_step_pair()
 
@@ -95,131 +121,190 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Create an instance, then link it."""
+        provider = self.coordinator.provider
         errors: dict[str, str] = {}
         message = ""
         if user_input is not None and not (name := user_input[CONF_NAME].strip()):
             errors = {CONF_NAME: "name_required"}
         elif user_input is not None:
+            instance_type = user_input.get(CONF_TYPE)
             try:
-                self._instance = await self._create(name, user_input.get(CONF_TYPE))
+                self._instance = await provider.create(
+                    name, instance_type=instance_type
+                )
             except GatewayError as err:
                 errors, message = {"base": self._error_key(err)}, str(err)
             else:
-                self.instances = [*self.instances, self._instance]
                 if self._instance.linkable:
                     return await self.async_step_pair()
                 return await self.async_step_finish()
         schema: dict[vol.Marker, Any] = {vol.Required(CONF_NAME): TEXT}
-        if types := list(self.provider.instance_types):
-            selector = select_one(types, "instance_type")
-            schema[vol.Required(CONF_TYPE, default=types[0])] = selector
+        if types := provider.instance_types:
+            options = [
+                SelectOptionDict(value=key, label=label) for key, label in types.items()
+            ]
+            default = next(iter(types))
+            schema[vol.Required(CONF_TYPE, default=default)] = select_one(options)
         return self._show(
             "create",
             schema,
             user_input,
             errors,
-            provider=self.provider.name,
+            provider=provider.name,
             message=message,
         )
-
-    async def _create(self, name: str, instance_type: str | None) -> Instance:
-        """Create one instance, also for a form that is submitted twice at once."""
-        if self._creation is None:
-            self._creation = shared_task(
-                self.provider.create_once(
-                    name,
-                    known={one.id for one in self.instances},
-                    instance_type=instance_type,
-                )
-            )
-        try:
-            return await outcome_of(self._creation)
-        except GatewayError:
-            self._creation = None
-            raise
 
     async def async_step_pair(
         self, _user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Show the code, the next code, and so on. Runs at every look of a browser."""
-        if self._next is None:
-            if self.coordinator:
-                # it may have got another key
-                self.provider = self.coordinator.provider
+        """Show the QR code. A browser fetches this step again after each change."""
+        if first := self._task is None:
+            self._blank = await self.hass.async_add_executor_job(blank)
             self._pairing = Pairing(phase=Phase.WAITING)
-            self._pairings = self._follow()
-            self._wait_for_next()
-        elif self._next.done():
-            self._pairing = self._next.result()
-            if self._pairing.phase not in ONGOING:
-                self._next = None
-                await self._pairings.aclose()
-                if self._pairing.phase is Phase.UNAUTHORIZED:
-                    self._ask_for_key()
-                return self.async_show_progress_done(
-                    next_step_id="finish" if self.linked else "pairing_ended"
-                )
-            self._wait_for_next()
+            self._changed = asyncio.Event()
+            self._repeat_until = monotonic() + REPEAT_DURATION
+            # in the background: neither shutdown nor tests may wait for a person
+            self._task = self.hass.async_create_background_task(
+                self._async_follow(self._instance.id), f"{DOMAIN} pairing"
+            )
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FIRST_LOOK):
+                    await self._changed.wait()
+        self._async_repeat_later()
+        if self._task.done() and not first:
+            self._task = None
+            return self.async_show_progress_done(
+                next_step_id="finish" if self.linked else "pairing_ended"
+            )
+        phase = self._pairing.phase
         return self.async_show_progress(
             step_id="pair",
-            progress_action=self._pairing.phase,
+            progress_action=phase if phase in ONGOING else Phase.LINKING,
             description_placeholders={
-                "name": self._instance.name,
-                "qr": _data_uri(self._pairing.png),
+                "name": escape_markdown(self._instance.name),
+                "qr": _data_uri(self._pairing.png or self._blank),
             },
-            progress_task=self._next,
+            progress_task=self._task,
         )
 
     async def async_step_pairing_ended(
-        self, user_input: dict[str, Any] | None = None
+        self, _user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Say why it was not linked, and offer another round."""
-        if user_input is None:
-            options = [TRY_AGAIN, FINISH]
-            return self._show(
-                "pairing_ended",
-                {
-                    vol.Required(CONF_NEXT, default=TRY_AGAIN): select_one(
-                        options, "pairing_ended"
-                    )
-                },
-                errors={"base": self._pairing.phase},
-                name=self._instance.name,
-                message=self._pairing.message,
-            )
-        if user_input[CONF_NEXT] == TRY_AGAIN:
-            return await self.async_step_pair()
-        return await self.async_step_finish()
+        """Say why the instance was not linked, and offer to try again."""
+        self._async_stop_repeating()
+        phase = self._pairing.phase
+        if phase in {Phase.GONE, Phase.ACCOUNT_GONE}:
+            await self._async_refresh()
+            return self.async_abort(reason=phase)
+        texts = await async_get_translations(
+            self.hass, self.hass.config.language, "exceptions", {DOMAIN}
+        )
+        reason = texts[f"component.{DOMAIN}.exceptions.{phase}.message"]
+        return self.async_show_menu(
+            step_id="pairing_ended",
+            menu_options=["pair", "finish"],
+            description_placeholders={
+                "name": escape_markdown(self._instance.name),
+                "reason": reason.format(message=escape_markdown(self._pairing.message)),
+            },
+        )
 
-    async def _follow(self) -> AsyncGenerator[Pairing]:
-        """Follow the pairing, of which the account knows so long."""
-        linking: AbstractContextManager[None] = nullcontext()
-        if self.coordinator:
-            linking = self.coordinator.linking(self._instance.id)
-        with linking:
-            async for pairing in pair(self.provider, self._instance.id):
-                yield pairing
+    async def async_step_finish(
+        self, _user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """End the dialog and say whether the instance is linked."""
+        self._async_stop_repeating()
+        await self._async_refresh()
+        reason = "linked" if self.linked else "not_linked"
+        if not self._instance.linkable:
+            reason = "created"
+        elif not self.linked and self.entry.state is ConfigEntryState.LOADED:
+            self.coordinator.async_expect_disconnected(self._instance.id)
+        return self.async_abort(
+            reason=reason,
+            description_placeholders={"name": escape_markdown(self._instance.name)},
+        )
+
+    async def _async_follow(self, instance_id: str) -> None:
+        """Show each change of the linking, also across reloads of the account."""
+        while coordinator := await self._async_wait_for_account():
+            live_code = coordinator.live_code(instance_id)
+            pairings = pair(coordinator.provider, live_code, instance_id)
+            with coordinator.linking(instance_id), suppress(Closed):
+                async with aclosing(pairings):
+                    async for pairing in pairings:
+                        self._async_show_pairing(pairing)
+                if self._pairing.phase is Phase.UNAUTHORIZED:
+                    coordinator.async_start_reauth()
+                return
+        self._async_show_pairing(Pairing(phase=Phase.ACCOUNT_GONE))
+
+    async def _async_wait_for_account(self) -> GatewayCoordinator | None:
+        """Return the account's coordinator, None if the account is gone."""
+        deadline = monotonic() + RELOAD_TIME
+        entry_id = self.entry.entry_id
+        while monotonic() < deadline and self.hass.config_entries.async_get_entry(
+            entry_id
+        ):
+            if self.entry.state is ConfigEntryState.LOADED:
+                coordinator = self.entry.runtime_data
+                if not coordinator.provider.closed:
+                    return coordinator
+            await asyncio.sleep(0.2)
+        return None
+
+    @callback
+    def _async_show_pairing(self, pairing: Pairing) -> None:
+        self._pairing = pairing
+        if pairing.phase is not Phase.WAITING:
+            self._changed.set()
+        self._async_announce()
+
+    @callback
+    def _async_announce(self, _now: datetime | None = None) -> None:
+        """Ask the browser to fetch the step again.
+
+        The flow manager does so by itself only when a progress task ends. Replace this
+        by `async_notify_flow_changed`, which Home Assistant 2025.4 does not have.
+        """
+        self.hass.bus.async_fire(
+            EVENT_DATA_ENTRY_FLOW_PROGRESSED,
+            {"handler": self.handler, "flow_id": self.flow_id, "refresh": True},
+        )
+        self._async_repeat_later()
+
+    @callback
+    def _async_repeat_later(self) -> None:
+        """Announce again: a browser may not listen yet, or a phone may be asleep."""
+        self._async_stop_repeating()
+        if monotonic() < self._repeat_until:
+            self._cancel_repeat = async_call_later(
+                self.hass, REPEAT_INTERVAL, self._async_announce
+            )
+
+    @callback
+    def _async_stop_repeating(self) -> None:
+        if self._cancel_repeat:
+            self._cancel_repeat()
+            self._cancel_repeat = None
+
+    @callback
+    @override
+    def async_remove(self) -> None:
+        """Stop what the dialog started; Home Assistant cancels the task."""
+        self._repeat_until = 0.0
+        self._async_stop_repeating()
 
     def _error_key(self, err: GatewayError) -> str:
-        """Return what an error is called; ask for a new key where that helps."""
+        """Return the translation key of an error; start reauth if that helps."""
         if isinstance(err, Unauthorized):
-            self._ask_for_key()
+            self.coordinator.async_start_reauth()
         return ERROR_KEYS[type(err)]
 
-    def _ask_for_key(self) -> None:
-        if self.entry:
-            self.entry.async_start_reauth(self.hass)
-
     async def _async_refresh(self) -> None:
-        """Let the account show what has been done."""
-        if self.coordinator:
-            await self.coordinator.async_refresh()
-
-    def _wait_for_next(self) -> None:
-        # in the background: neither shutdown nor tests may wait for a person
-        self._next = self.hass.async_create_background_task(
-            anext(self._pairings), f"{DOMAIN} pairing"
-        )
+        """Show in Home Assistant what has been done."""
+        if self.entry.state is ConfigEntryState.LOADED:
+            await self.entry.runtime_data.async_refresh()
 
     def _show(
         self,
@@ -229,7 +314,7 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
         errors: dict[str, str] | None = None,
         **placeholders: str,
     ) -> ConfigFlowResult:
-        """Show a form, filled in with what the person gave before."""
+        """Show a form, filled in with what the user entered before."""
         return self.async_show_form(
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(
@@ -240,5 +325,5 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
         )
 
 
-def _data_uri(png: bytes | None) -> str:
-    return f"data:image/png;base64,{b64encode(png or b'').decode()}"
+def _data_uri(png: bytes) -> str:
+    return f"data:image/png;base64,{b64encode(png).decode()}"

@@ -1,4 +1,4 @@
-"""The fix of an instance in trouble: the live QR, after a restart where it failed."""
+"""Fix an instance that needs attention, by its QR code if it has to be scanned."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, override
 from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow
 from homeassistant.config_entries import ConfigEntryState
 
+from .issues import Kind
 from .pairing_flow import PairingFlow
-from .providers.models import Action, GatewayError, Instance, InstanceStatus
+from .providers.models import Action, GatewayError, Instance, NotFound
+from .texts import escape_markdown
 
 if TYPE_CHECKING:
-    from homeassistant.config_entries import ConfigFlowResult
     from homeassistant.core import HomeAssistant
 
     from .coordinator import GatewayConfigEntry
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 async def async_create_fix_flow(
     hass: HomeAssistant, issue_id: str, data: dict[str, Any]
 ) -> RepairsFlow:
-    """Return the fix of an instance's issue, a mere confirmation once it is gone."""
+    """Return the fix of an issue; only a confirmation if its instance is gone."""
     entry: GatewayConfigEntry | None = hass.config_entries.async_get_entry(
         data["entry_id"]
     )
@@ -29,48 +30,79 @@ async def async_create_fix_flow(
         and entry.state is ConfigEntryState.LOADED
         and (instance := entry.runtime_data.data.get(data["instance_id"]))
     ):
-        return BringBackFlow(entry, instance)
+        return InstanceRepairFlow(entry, instance, Kind(data["kind"]))
     return ConfirmRepairFlow()
 
 
-class BringBackFlow(PairingFlow, RepairsFlow):
-    """Bring an instance back, by a scan if it needs one."""
+class InstanceRepairFlow(PairingFlow, RepairsFlow):
+    """Connect an instance again."""
 
-    def __init__(self, entry: GatewayConfigEntry, instance: Instance) -> None:
-        """Belong to one instance."""
+    _instance: Instance
+
+    def __init__(
+        self, entry: GatewayConfigEntry, instance: Instance, kind: Kind
+    ) -> None:
+        """Repair one instance."""
         self.entry = entry
-        self.provider = entry.runtime_data.provider
         self._instance = instance
+        self._kind = kind
 
     async def async_step_init(
         self, _user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
-        """Show the code at once, where one is awaited."""
-        if self._instance.status is InstanceStatus.FAILED:
+    ) -> Any:
+        """Show the QR code; only a failed session is restarted before that."""
+        can_restart = Action.RESTART in self.coordinator.provider.actions
+        if self._kind is Kind.FAILED and can_restart:
             return await self.async_step_restart()
+        if not self._instance.linkable:
+            return await self.async_step_connect()
         return await self.async_step_pair()
 
     async def async_step_restart(
         self, user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
-        """Restart the instance; linking starts it where the provider can't."""
+    ) -> Any:
+        """Restart the session after a confirmation."""
+        return await self._async_confirm("restart", Action.RESTART, user_input)
+
+    async def async_step_connect(
+        self, user_input: dict[str, Any] | None = None
+    ) -> Any:
+        """Start the session of an instance that is not linked by a QR code."""
+        return await self._async_confirm("connect", Action.CONNECT, user_input)
+
+    async def _async_confirm(
+        self, step_id: str, action: Action, user_input: dict[str, Any] | None
+    ) -> Any:
+        """Perform an action after a confirmation, then link the instance."""
         errors, message = {}, ""
         if user_input is not None:
             try:
-                if Action.RESTART in self.provider.actions:
-                    await self.provider.perform(Action.RESTART, self._instance.id)
+                await self.coordinator.provider.perform(action, self._instance.id)
+            except NotFound:
+                await self._async_refresh()
+                return self.async_abort(reason="instance_gone")
             except GatewayError as err:
                 errors, message = {"base": self._error_key(err)}, str(err)
             else:
-                return await self.async_step_pair()
+                if self._instance.linkable:
+                    return await self.async_step_pair()
+                await self._async_refresh()
+                return self.async_create_entry(data={})
         return self._show(
-            "restart", {}, errors=errors, name=self._instance.name, message=message
+            step_id,
+            {},
+            errors=errors,
+            name=escape_markdown(self._instance.name),
+            message=message,
         )
 
     @override
     async def async_step_finish(self, user_input: dict[str, Any] | None = None) -> Any:
+        self._async_stop_repeating()
         await self._async_refresh()
         if self.linked:
             return self.async_create_entry(data={})
-        # the issue stays
-        return self.async_abort(reason="not_linked")
+        return self.async_abort(
+            reason="not_linked",
+            description_placeholders={"name": escape_markdown(self._instance.name)},
+        )

@@ -1,4 +1,4 @@
-"""Sensors: status, phone number and last seen of an instance."""
+"""Sensors for the status, phone number and last seen time of an instance."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from homeassistant.components.sensor import (
 from homeassistant.const import EntityCategory
 
 from .entity import InstanceEntity, async_add_instances
-from .providers.models import InstanceStatus
+from .providers.models import Feature, InstanceStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,10 +32,10 @@ PARALLEL_UPDATES = 0
 
 @dataclass(frozen=True, kw_only=True)
 class InstanceSensorDescription(SensorEntityDescription):
-    """A value of an instance."""
+    """Description of a sensor."""
 
-    on_demand: bool = False
-    """Whether the gateway may have to be asked for it extra."""
+    needs_details: bool = False
+    """Whether the list of instances may lack the value."""
     exists_fn: Callable[[Provider], bool] = lambda _: True
     value_fn: Callable[[Instance], StateType | datetime]
 
@@ -53,7 +53,7 @@ SENSORS = (
         translation_key="phone_number",
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
-        on_demand=True,
+        needs_details=True,
         value_fn=lambda instance: instance.phone_number,
     ),
     InstanceSensorDescription(
@@ -62,7 +62,7 @@ SENSORS = (
         device_class=SensorDeviceClass.TIMESTAMP,
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
-        exists_fn=lambda provider: provider.reports_last_seen,
+        exists_fn=lambda provider: Feature.LAST_SEEN in provider.features,
         value_fn=lambda instance: instance.last_seen,
     ),
 )
@@ -79,7 +79,12 @@ async def async_setup_entry(
         entry,
         async_add_entities,
         lambda instance_id: (
-            InstanceSensor(coordinator, instance_id, description)
+            InstanceSensor(
+                coordinator,
+                instance_id,
+                description,
+                context=instance_id if description.needs_details else None,
+            )
             for description in SENSORS
             if description.exists_fn(coordinator.provider)
         ),
@@ -94,17 +99,8 @@ class InstanceSensor(InstanceEntity, SensorEntity):
     @override
     async def async_added_to_hass(self) -> None:
         await super().async_added_to_hass()
-        if self.entity_description.on_demand:
-            wanted = self.coordinator.phone_numbers.wanted
-            wanted.add(self.instance_id)
-            self.async_on_remove(lambda: wanted.discard(self.instance_id))
-            if self.native_value is None:
-                # not awaited: the poll may find that this very instance is gone
-                self.coordinator.config_entry.async_create_background_task(
-                    self.hass,
-                    self.coordinator.async_request_refresh(),
-                    f"{self.entity_id} refresh",
-                )
+        if self.entity_description.needs_details and self.native_value is None:
+            self.coordinator.async_fetch_details()
 
     @property
     @override

@@ -1,4 +1,4 @@
-"""The gateways that this integration speaks to, without Home Assistant."""
+"""Clients of the supported gateways, without Home Assistant."""
 
 from __future__ import annotations
 

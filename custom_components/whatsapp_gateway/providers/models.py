@@ -1,18 +1,17 @@
-"""What an instance of any gateway is to the rest of the integration."""
+"""What the rest of the integration knows of a gateway, without Home Assistant."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from enum import StrEnum
+from enum import Flag, StrEnum, auto
+from typing import TYPE_CHECKING
 
-# both in seconds
-LONGEST_LIFE = 60.0
-CLOCK_TOLERANCE = 5.0
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 class InstanceStatus(StrEnum):
-    """Lifecycle of an instance, in the words of the Wappfy document."""
+    """Status of an instance, in the words of the Wappfy document."""
 
     CREATED = "created"
     STARTING = "starting"
@@ -23,12 +22,23 @@ class InstanceStatus(StrEnum):
 
 
 class Action(StrEnum):
-    """What can be asked of an instance's session."""
+    """Actions on the session of an instance."""
 
     CONNECT = "connect"
     DISCONNECT = "disconnect"
     RESTART = "restart"
     LOGOUT = "logout"
+
+
+class Feature(Flag):
+    """Features that only some gateways, or only some API keys, have."""
+
+    CREATE = auto()
+    """Instances can be created."""
+    METADATA = auto()
+    """A new instance can have metadata."""
+    LAST_SEEN = auto()
+    """The gateway reports when an instance was last seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,75 +48,76 @@ class Instance:
     id: str
     name: str
     status: InstanceStatus | None
-    """None where the gateway uses a word that its document does not have."""
+    """None if the gateway reports a word that isn't documented."""
     raw_status: str
-    """The gateway's own word, as far as it may be shown."""
+    """The gateway's own word for the status, redacted if it isn't documented."""
     type: str | None = None
     linkable: bool = True
-    """Whether this type of instance is linked by scanning a QR code."""
+    """Whether an instance of this type is linked by scanning a QR code."""
     phone_number: str | None = field(default=None, repr=False)
-    """International format with a leading plus; None where it is not known."""
+    """In international format with a leading plus; None if it isn't known."""
     last_seen: datetime | None = None
     account_id: str | None = None
-    """The gateway's identifier of the account that owns the instance."""
+    """The gateway's ID of the account that owns the instance."""
 
     @property
-    def awaits_link(self) -> bool:
-        """Whether a scan would bring the instance closer to being connected."""
+    def needs_link(self) -> bool:
+        """Whether linking a phone would help to connect this instance."""
         return self.linkable and self.status is not InstanceStatus.CONNECTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QrCode:
-    """A code to scan: the text it holds, else a picture of it. Both are secrets."""
+    """A QR code to scan: its text, or a picture of it. Both are secrets."""
 
     raw: str | None = field(default=None, repr=False)
     png: bytes | None = field(default=None, repr=False)
-    expires_at: datetime | None = None
+    lifetime: float | None = field(default=None, compare=False)
+    """Seconds until it expires, counted from the answer; None if not known."""
 
-    @property
-    def seconds_left(self) -> float | None:
-        """Return how long the code lives, None where that can't be told.
 
-        Nobody's code lives longer than a minute: then the clocks are too far apart.
-        """
-        if self.expires_at is None:
-            return None
-        left = (self.expires_at - datetime.now(UTC)).total_seconds()
-        plausible = -CLOCK_TOLERANCE < left < LONGEST_LIFE + CLOCK_TOLERANCE
-        return left if plausible else None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkState:
+    """How far the linking of an instance is."""
+
+    status: InstanceStatus | None
+    code: QrCode | None = None
 
 
 class GatewayError(Exception):
     """A call that did not succeed."""
 
     def __init__(self, message: str = "", *, code: str | None = None) -> None:
-        """Keep the gateway's own error code, where it gave one."""
+        """Keep the gateway's own error code, if it gave one."""
         super().__init__(message)
         self.code = code
 
 
 class Unauthorized(GatewayError):
-    """The API key is refused: ask for another one."""
+    """The gateway rejected the API key: ask the user for another one."""
 
 
 class Rejected(GatewayError):
-    """The gateway refuses this very request: tell the person its message."""
+    """The gateway rejected this request: show its message to the user."""
+
+
+class CodeRejected(Rejected):
+    """The gateway knows the instance, but gives no QR code for it."""
 
 
 class KeyBound(GatewayError):
-    """The API key opens one instance only: ask for its id."""
+    """The API key only gives access to one instance: ask for its ID."""
 
 
 class NotFound(GatewayError):
-    """The instance does not exist in this account: forget it."""
+    """The instance doesn't exist in this account."""
 
 
 class RateLimited(GatewayError):
     """Too many requests: wait for `retry_after` seconds."""
 
     def __init__(self, retry_after: float, *, code: str | None = None) -> None:
-        """Keep the seconds that the gateway asks to wait."""
+        """Keep the number of seconds to wait."""
         super().__init__(f"Rate limited for {retry_after:.0f} s", code=code)
         self.retry_after = retry_after
 
@@ -116,4 +127,12 @@ class Unreachable(GatewayError):
 
 
 class BadResponse(GatewayError):
-    """An answer that this gateway's document does not know: check the address."""
+    """An answer that isn't documented: check the address."""
+
+
+class TooManyInstances(GatewayError):
+    """The account has more instances than this integration can handle."""
+
+
+class Closed(GatewayError):
+    """The account was unloaded, so no more requests are sent."""

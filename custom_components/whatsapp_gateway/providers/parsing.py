@@ -1,4 +1,4 @@
-"""From JSON to values: tolerant where gateways differ, strict where it matters."""
+"""Read values from JSON: tolerant of what gateways do differently."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 from .models import BadResponse, Instance, QrCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
 
 MAX_DIGITS = 15
 """Of a phone number, by E.164."""
-MAX_PNG = 1024 * 1024
+MAX_PNG = 1024 * 1024  # bytes
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# both in seconds
+MAX_LIFETIME = 60.0
+CLOCK_TOLERANCE = 5.0
 _FROM_URL_SAFE = str.maketrans("-_", "+/")
 
 
@@ -26,8 +29,15 @@ def mapping(value: Any) -> dict[str, Any]:
     return value
 
 
+def items[T](value: Any, parse: Callable[[Any], T]) -> tuple[T, ...]:
+    """Return the parsed items of a JSON array."""
+    if not isinstance(value, list):
+        raise BadResponse("Not a list of instances")
+    return tuple(parse(item) for item in value)
+
+
 def text(data: dict[str, Any], key: str) -> str:
-    """Return a text that must be there."""
+    """Return a text that must be present."""
     value = data.get(key)
     if not isinstance(value, str) or not value:
         raise BadResponse(f"No {key}")
@@ -35,7 +45,7 @@ def text(data: dict[str, Any], key: str) -> str:
 
 
 def optional_text(data: dict[str, Any], key: str) -> str | None:
-    """Return a text that may be missing, empty or something else."""
+    """Return a text that may be missing, empty or of another type."""
     value = data.get(key)
     return value if isinstance(value, str) and value.strip() else None
 
@@ -50,45 +60,54 @@ def phone_number(value: Any) -> str | None:
 
 
 def timestamp(value: Any) -> datetime | None:
-    """Return an ISO 8601 time in UTC, which it is where it names no offset."""
+    """Return an ISO 8601 time in UTC; without an offset it is taken as UTC."""
     try:
         moment = datetime.fromisoformat(value)
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return moment.astimezone(UTC)
     except (OverflowError, TypeError, ValueError):
-        # the first at both ends of time
+        # OverflowError at both ends of time
         return None
 
 
+def lifetime(expires_at: Any, now: datetime | None) -> float | None:
+    """Return the seconds until a code expires, by the gateway's own clock.
+
+    No code lives longer than a minute: a larger difference means wrong clocks.
+    """
+    moment = timestamp(expires_at)
+    if moment is None:
+        return None
+    left = (moment - (now or datetime.now(UTC))).total_seconds()
+    plausible = -CLOCK_TOLERANCE < left < MAX_LIFETIME + CLOCK_TOLERANCE
+    return left if plausible else None
+
+
 def png(value: Any) -> bytes:
-    """Return the picture in a data URI, or in bare base64 of either alphabet."""
+    """Return the picture in a data URI, or in plain base64 of either alphabet."""
     if not isinstance(value, str):
         raise BadResponse("No picture")
     encoded = "".join(value.rpartition(",")[2].split()).translate(_FROM_URL_SAFE)
     # four characters hold three bytes
     if len(encoded) > MAX_PNG * 4 // 3 + 4:
         raise BadResponse("The picture is too large")
+    encoded = encoded.rstrip("=")
     picture = b""
-    # no cause is kept: one that is not ASCII has all of the picture in its repr
+    # the error is not chained: its text may contain the whole picture
     with suppress(ValueError):
-        picture = b64decode(encoded.rstrip("=") + "=" * (-len(encoded.rstrip("=")) % 4))
+        picture = b64decode(encoded + "=" * (-len(encoded) % 4))
     if not picture.startswith(PNG_SIGNATURE):
         raise BadResponse("The picture is not a PNG")
     return picture
 
 
-def qr_code(data: dict[str, Any]) -> QrCode | None:
-    """Return the code in an answer, None where there is none right now."""
-    raw = optional_text(data, "raw")
-    if not raw and not data.get("qr"):
+def qr_code(raw: str | None, picture: Any, lifetime: float | None) -> QrCode | None:
+    """Return a QR code, None if the gateway has none right now."""
+    if not raw and not picture:
         return None
-    return QrCode(
-        raw=raw,
-        png=None if raw else png(data["qr"]),
-        expires_at=timestamp(data.get("expires_at")),
-    )
+    return QrCode(raw=raw, png=None if raw else png(picture), lifetime=lifetime)
 
 
-def unique(instances: Iterable[Instance]) -> list[Instance]:
+def unique(instances: tuple[Instance, ...]) -> list[Instance]:
     """Return each instance once."""
     return list({instance.id: instance for instance in instances}.values())

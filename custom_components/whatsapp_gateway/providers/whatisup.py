@@ -1,4 +1,4 @@
-"""WhatIsUp, by its document "Instances"."""
+"""WhatIsUp. Source: its document "Instances"."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, override
 
 from . import parsing
 from .base import Provider, path_of
-from .models import Action, GatewayError, Instance, InstanceStatus, QrCode
+from .models import (
+    Action,
+    Feature,
+    GatewayError,
+    Instance,
+    InstanceStatus,
+    KeyBound,
+    QrCode,
+    RateLimited,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,11 +24,13 @@ PATH = "/v1/instances"
 
 
 class WhatIsUp(Provider):
-    """A customer of WhatIsUp."""
+    """An account at WhatIsUp."""
 
     name = "WhatIsUp"
     default_url = "https://api.whatisup.dev"
+    dashboard_url = "https://whatisup.dev"
     auth_header = ("Authorization", "Bearer {}")
+    errors: ClassVar = {"channel_scoped_key": KeyBound, "rate_limited": RateLimited}
     statuses: ClassVar = {
         "pending": InstanceStatus.CREATED,
         "qr": InstanceStatus.SCAN_QR,
@@ -27,7 +38,7 @@ class WhatIsUp(Provider):
         "connected": InstanceStatus.CONNECTED,
         "disconnected": InstanceStatus.DISCONNECTED,
         "failed": InstanceStatus.FAILED,
-        # not in the document, but seen
+        # these are not in the document, but are used
         "qr_required": InstanceStatus.SCAN_QR,
         "reconnecting": InstanceStatus.STARTING,
         "logged_out": InstanceStatus.DISCONNECTED,
@@ -36,47 +47,65 @@ class WhatIsUp(Provider):
         "disabled_by_admin": InstanceStatus.FAILED,
     }
     actions = frozenset({Action.CONNECT})
-    reports_last_seen = True
-    takes_metadata = True
+    all_features = Feature.CREATE | Feature.METADATA | Feature.LAST_SEEN
 
     @override
     async def _list(self) -> tuple[Instance, ...]:
-        return await self._get_list(PATH, self._instances)
+        answer = await self._http.get(PATH)
+        return self._parse_once(
+            PATH, answer, lambda payload: parsing.items(payload, self._parse)
+        )
 
-    @override
-    async def create(
-        self,
-        name: str,
-        *,
-        instance_type: str | None = None,
-        metadata: Mapping[str, Any] | None = None,
-    ) -> Instance:
-        body = {"name": name} | ({"metadata": dict(metadata)} if metadata else {})
-        return self._instance(
-            self._payload(await self._request("POST", PATH, json=body))
+    def _parse(self, payload: Any) -> Instance:
+        data = parsing.mapping(payload)
+        instance_id = parsing.text(data, "id")
+        status, raw_status = self._status(parsing.text(data, "status"))
+        return Instance(
+            id=instance_id,
+            name=parsing.optional_text(data, "name") or instance_id,
+            status=status,
+            raw_status=raw_status,
+            phone_number=parsing.phone_number(data.get("phone_number")),
+            last_seen=parsing.timestamp(data.get("last_seen_at")),
+            account_id=parsing.optional_text(data, "customer_id"),
         )
 
     @override
-    async def instance(self, instance_id: str) -> Instance:
-        return self._instance(await self._get(path_of(PATH, instance_id)))
+    async def _create(
+        self, name: str, instance_type: str | None, metadata: Mapping[str, Any] | None
+    ) -> Instance:
+        body = {"name": name} | ({"metadata": dict(metadata)} if metadata else {})
+        answer = await self._http.request("POST", PATH, json=body)
+        return self._parse(answer.json())
 
     @override
-    async def _perform(self, action: Action, instance_id: str) -> None:
+    async def instance(self, instance_id: str) -> Instance:
+        return self._parse((await self._http.get(path_of(PATH, instance_id))).json())
+
+    @override
+    async def perform(self, action: Action, instance_id: str) -> None:
         """Start the session, which is what asking for the QR code does."""
         await self.qr(instance_id)
 
     @override
     async def qr(self, instance_id: str) -> QrCode | None:
-        """Start the session if none runs, and wait up to about 10 s for a code."""
+        """Start the session if none runs, and wait up to about 10 s for a QR code."""
+        path = path_of(PATH, instance_id, "/qr")
         try:
-            body = await self._request("GET", path_of(PATH, instance_id, "/qr"))
+            answer = await self._http.request("GET", path)
         except GatewayError as err:
             if err.code == "no_qr":
                 return None
             raise
-        return parsing.qr_code(parsing.mapping(self._payload(body))) if body else None
+        if not answer.body:
+            return None
+        data = parsing.mapping(answer.json())
+        lifetime = parsing.lifetime(data.get("expires_at"), answer.date)
+        raw = parsing.optional_text(data, "raw")
+        return parsing.qr_code(raw, data.get("qr"), lifetime)
 
     @override
     async def delete(self, instance_id: str) -> None:
         """Stop the socket, wipe the auth state and mark the instance deleted."""
-        await self._request("DELETE", path_of(PATH, instance_id))
+        answer = await self._http.request("DELETE", path_of(PATH, instance_id))
+        answer.raise_for_failure()

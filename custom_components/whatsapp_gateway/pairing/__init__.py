@@ -1,0 +1,1 @@
+"""Link an instance to a phone, without Home Assistant."""
