@@ -17,11 +17,12 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.whatsapp_gateway.const import DOMAIN
 from custom_components.whatsapp_gateway.providers import PROVIDERS
 
-from .clock import Clock
-from .dialog import Dialog
 from .gateways import GATEWAYS, Gateway, VirtualPhone
-from .leaks import LISTENER, told
-from .names import Names
+from .harness.clock import Clock
+from .harness.dialog import Dialog
+from .harness.facts import SUPPORTED
+from .harness.leaks import LISTENER, told
+from .harness.names import Names
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -114,7 +115,7 @@ def mock_zeroconf_resolver(names: Names) -> Generator[Any]:
         yield patcher
 
 
-@pytest.fixture(params=GATEWAYS)
+@pytest.fixture(params=SUPPORTED)
 def provider_key(request: pytest.FixtureRequest) -> str:
     """Return the key of each provider in turn."""
     key: str = request.param

@@ -13,8 +13,10 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.whatsapp_gateway.const import DOMAIN
 
-from .common import ENGLISH, state_of
 from .gateways.machine import State
+from .harness.facts import lacks, needs
+from .harness.helpers import state_of
+from .harness.texts import ENGLISH
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -79,35 +81,38 @@ async def test_create(
     assert state_of(hass, "sensor.shop_status") == "created"
 
 
-@pytest.mark.parametrize(
-    ("provider_key", "data", "attribute", "expected"),
-    [
-        ("wappfy", {"type": "cloud_api"}, "type", "cloud_api"),
-        ("whatisup", {"metadata": {"team": "a"}}, "metadata", {"team": "a"}),
-    ],
-)
-async def test_create_with_more(
+@needs("metadata")
+async def test_create_with_metadata(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
+) -> None:
+    """Metadata is passed on to a gateway that keeps it."""
+    response = await create(hass, entry, metadata={"team": "a"})
+
+    assert gateway.sessions[response["id"]].metadata == {"team": "a"}
+
+
+async def assert_invalid(
     hass: HomeAssistant,
     gateway: Gateway,
     entry: MockConfigEntry,
-    data: dict[str, Any],
-    attribute: str,
-    expected: Any,
+    key: str,
+    **data: Any,
 ) -> None:
-    """What a provider takes is passed on."""
-    response = await create(hass, entry, **data)
+    """Check that the action is refused before anything is asked of the gateway."""
+    with pytest.raises(ServiceValidationError) as raised:
+        await create(hass, entry, **data)
 
-    assert getattr(gateway.sessions[response["id"]], attribute) == expected
+    assert key_of(raised) == key
+    assert gateway.count("create") == 0
 
 
 @pytest.mark.parametrize(
-    ("provider_key", "data", "key"),
+    ("data", "key"),
     [
-        ("wappfy", {"type": "unheard"}, "unknown_type"),
-        ("whatisup", {"type": "waha"}, "unknown_type"),
-        ("wappfy", {"metadata": {"team": "a"}}, "no_metadata"),
-        ("wappfy", {"config_entry_id": "nobody"}, "no_account"),
+        ({"type": "unheard"}, "unknown_type"),
+        ({"config_entry_id": "nobody"}, "no_account"),
     ],
+    ids=str,
 )
 async def test_create_wrongly(
     hass: HomeAssistant,
@@ -116,20 +121,32 @@ async def test_create_wrongly(
     data: dict[str, Any],
     key: str,
 ) -> None:
-    """What can't be is said before anything is asked of the gateway."""
-    with pytest.raises(ServiceValidationError) as raised:
-        await create(hass, entry, **data)
+    """An unknown type or account is refused."""
+    await assert_invalid(hass, gateway, entry, key, **data)
 
-    assert key_of(raised) == key
-    assert gateway.count("create") == 0
+
+@lacks("types")
+async def test_create_without_types(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
+) -> None:
+    """A type is refused for a gateway whose instances have none."""
+    await assert_invalid(hass, gateway, entry, "unknown_type", type="waha")
+
+
+@lacks("metadata")
+async def test_create_without_metadata(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
+) -> None:
+    """Metadata is refused for a gateway that does not keep it."""
+    await assert_invalid(hass, gateway, entry, "no_metadata", metadata={"team": "a"})
 
 
 async def test_create_refused(
     hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
 ) -> None:
     """The gateway's own message is shown."""
-    body = b'{"error": {"code": "plan_limit_reached", "message": "Upgrade your plan"}}'
-    gateway.fail("create", status=409, body=body, times=1)
+    fault = {"status": 409, "code": "plan_limit", "message": "Upgrade your plan"}
+    gateway.fail("create", **fault, times=1)
     with pytest.raises(HomeAssistantError) as raised:
         await create(hass, entry)
 

@@ -19,8 +19,9 @@ from pytest_homeassistant_custom_component.common import (
     async_mock_service,
 )
 
-from .common import read_qr, state_of
 from .gateways.machine import State
+from .harness.helpers import BUTTONS, state_of
+from .harness.qr_reader import read_qr
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant, ServiceCall
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
         WebSocketGenerator,
     )
 
-    from .clock import Clock
     from .gateways import Gateway
     from .gateways.machine import Session
+    from .harness.clock import Clock
 
 BLUEPRINTS = Path(__file__).parents[1] / "blueprints"
 SOURCE = (
@@ -49,11 +50,12 @@ SCAN = (False, True)
 BACK = (True, False)
 
 GIVE_UP = {"action": "test.tell", "data": {"name": "{{ name }}"}}
-BUTTONS = {
-    "wappfy": ("button.home_restart", "restart"),
-    "whatisup": ("button.home_connect", "qr"),
-}
-"""The button that starts a failed instance, and the route that it asks."""
+
+
+def restart_button(gateway: Gateway) -> tuple[str, str]:
+    """Return the button that starts a failed instance, and the route that it asks."""
+    action = "restart" if "restart" in gateway.actions else "connect"
+    return BUTTONS[action], gateway.actions[action]
 
 
 @pytest.fixture(autouse=True)
@@ -297,14 +299,13 @@ async def test_phones(
 
 async def test_restart_failed(
     hass: HomeAssistant,
-    provider_key: str,
     gateway: Gateway,
     home: Session,
     told: list[ServiceCall],
     clock: Clock,
 ) -> None:
     """The button is pressed until the last try, and anew after a connection."""
-    button, route = BUTTONS[provider_key]
+    button, route = restart_button(gateway)
     config = automation("restart_failed", button=button, give_up=[GIVE_UP])
     await automate(hass, config)
     gateway.fail(route, status=500)
@@ -336,14 +337,13 @@ async def test_restart_failed(
 
 async def test_restart_helps(
     hass: HomeAssistant,
-    provider_key: str,
     gateway: Gateway,
     home: Session,
     told: list[ServiceCall],
     clock: Clock,
 ) -> None:
     """Only what is failed is restarted, and nobody gives up what is connected."""
-    button, _ = BUTTONS[provider_key]
+    button, _ = restart_button(gateway)
     runs = async_capture_events(hass, "automation_triggered")
     inputs = {"button": button, "pause": {"minutes": 1}, "give_up": [GIVE_UP]}
     await automate(hass, automation("restart_failed", **inputs))
@@ -382,12 +382,12 @@ async def test_restart_helps(
 
 async def test_restart_failed_anew(
     hass: HomeAssistant,
-    provider_key: str,
+    gateway: Gateway,
     home: Session,
     clock: Clock,
 ) -> None:
     """What is failed at a start, or when the automation is changed, is restarted."""
-    button, _ = BUTTONS[provider_key]
+    button, _ = restart_button(gateway)
     home.state = State.FAILED
     await clock.run(40)
     hass.set_state(CoreState.not_running)

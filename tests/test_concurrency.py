@@ -18,10 +18,10 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.whatsapp_gateway.const import DOMAIN
 from custom_components.whatsapp_gateway.providers.models import Action
 
-from .common import state_of, until
-from .dialog import Dialog
 from .gateways.machine import State
-from .test_init import names
+from .harness.dialog import Dialog
+from .harness.facts import SUPPORTED, offers
+from .harness.helpers import device_names, press, state_of, until
 
 if TYPE_CHECKING:
     from homeassistant.core import Event, HomeAssistant
@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from .gateways import Gateway, VirtualPhone
 
 BUTTONS = [
-    ("wappfy", State.STOPPED, "connect", "connect"),
-    ("wappfy", State.CONNECTED, "restart", "restart"),
-    ("whatisup", State.STOPPED, "connect", "qr"),
+    (key, state, action)
+    for key, kind in SUPPORTED.items()
+    for state, action in ((State.STOPPED, "connect"), (State.CONNECTED, "restart"))
+    if action in kind.actions
 ]
 
 
@@ -47,36 +48,35 @@ def troubles(caplog: pytest.LogCaptureFixture) -> list[str]:
     ]
 
 
-async def press(hass: HomeAssistant, action: str, name: str = "home") -> None:
-    """Press a button."""
-    data = {"entity_id": f"button.{name}_{action}"}
-    await hass.services.async_call("button", "press", data, blocking=True)
+async def press_button(hass: HomeAssistant, action: str, name: str = "home") -> None:
+    """Press a button of an instance."""
+    await press(hass, f"button.{name}_{action}")
 
 
-@pytest.mark.parametrize(("provider_key", "state", "action", "route"), BUTTONS)
+@pytest.mark.parametrize(("provider_key", "state", "action"), BUTTONS)
 async def test_ten_presses(
     hass: HomeAssistant,
     gateway: Gateway,
     entry: MockConfigEntry,
     state: State,
     action: str,
-    route: str,
 ) -> None:
     """Ten presses at once are one request, and start the session once."""
     one = gateway.add("Home", state)
     assert await hass.config_entries.async_setup(entry.entry_id)
+    route = gateway.actions[action]
     gateway.fail(route, delay=0.2)
-    await asyncio.gather(*(press(hass, action) for _ in range(10)))
+    await asyncio.gather(*(press_button(hass, action) for _ in range(10)))
 
     assert gateway.count(route) == 1
     assert one.starts == 1
     one.state = state
     await entry.runtime_data.async_refresh()
-    await press(hass, action)
+    await press_button(hass, action)
     assert one.starts == 2
 
 
-@pytest.mark.parametrize("provider_key", ["wappfy"])
+@offers("connect", "disconnect", "restart")
 async def test_actions_in_turn(
     hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
 ) -> None:
@@ -85,10 +85,10 @@ async def test_actions_in_turn(
     gateway.add("Shop", State.CONNECTED)
     assert await hass.config_entries.async_setup(entry.entry_id)
     gateway.fail("restart", delay=0.5)
-    restart = asyncio.create_task(press(hass, "restart"))
+    restart = asyncio.create_task(press_button(hass, "restart"))
     await until(lambda: gateway.count("restart"))
-    disconnect = asyncio.create_task(press(hass, "disconnect"))
-    await press(hass, "disconnect", "shop")
+    disconnect = asyncio.create_task(press_button(hass, "disconnect"))
+    await press_button(hass, "disconnect", "shop")
     assert not restart.done()
 
     await asyncio.gather(restart, disconnect)
@@ -97,7 +97,7 @@ async def test_actions_in_turn(
     await until(lambda: state_of(hass, "sensor.home_status") == "disconnected")
 
 
-@pytest.mark.parametrize("provider_key", ["wappfy"])
+@offers("connect", "disconnect", "restart")
 async def test_there_and_back(gateway: Gateway, provider: Provider) -> None:
     """To connect, disconnect and connect again is not to connect once."""
     one = gateway.add("Home", State.STOPPED)
@@ -112,7 +112,7 @@ async def test_there_and_back(gateway: Gateway, provider: Provider) -> None:
     assert one.running
 
 
-@pytest.mark.parametrize("provider_key", ["wappfy"])
+@offers("connect", "restart")
 async def test_press_that_is_cancelled(
     hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
 ) -> None:
@@ -120,14 +120,16 @@ async def test_press_that_is_cancelled(
     one = gateway.add("Home", State.STOPPED)
     assert await hass.config_entries.async_setup(entry.entry_id)
     gateway.fail("connect", delay=0.2)
-    first, second = (asyncio.create_task(press(hass, "connect")) for _ in range(2))
+    first, second = (
+        asyncio.create_task(press_button(hass, "connect")) for _ in range(2)
+    )
     await until(lambda: gateway.count("connect"))
     first.cancel()
     await second
     assert gateway.count("connect") == one.starts == 1
 
 
-@pytest.mark.parametrize("provider_key", ["wappfy"])
+@offers("connect", "restart")
 async def test_press_that_fails_when_nobody_waits(
     hass: HomeAssistant,
     gateway: Gateway,
@@ -138,14 +140,14 @@ async def test_press_that_fails_when_nobody_waits(
     gateway.add("Home", State.STOPPED)
     assert await hass.config_entries.async_setup(entry.entry_id)
     gateway.fail("connect", status=403, delay=0.2)
-    pressed = asyncio.create_task(press(hass, "connect"))
+    pressed = asyncio.create_task(press_button(hass, "connect"))
     await until(lambda: gateway.count("connect"))
     pressed.cancel()
     await asyncio.sleep(0.4)
 
     assert not troubles(caplog)
     gateway.heal()
-    await press(hass, "connect")
+    await press_button(hass, "connect")
     assert gateway.count("connect") == 2
 
 
@@ -159,7 +161,7 @@ async def test_two_dialogs(
     for dialog in dialogs:
         await dialog.open_options(entry)
     await asyncio.gather(
-        press(hass, "connect"), *(dialog.choose("link") for dialog in dialogs)
+        press_button(hass, "connect"), *(dialog.choose("link") for dialog in dialogs)
     )
     codes = await asyncio.gather(*(dialog.code() for dialog in dialogs))
     assert set(codes) == {codes[0]}
@@ -176,8 +178,7 @@ async def test_form_submitted_twice(
 ) -> None:
     """A form that two tabs submit at once creates one instance, also after an error."""
     await dialog.sign_in(gateway)
-    fields = {"name": "Home"}
-    fields |= {"type": "waha"} if "type" in dialog.result["data_schema"].schema else {}
+    fields = gateway.create_body("Home")
 
     async def submit() -> Any:
         flow_id = dialog.result["flow_id"]
@@ -209,7 +210,7 @@ async def test_poll_during_an_action(
     gateway.fail("list", late=0.5, times=1)
     poll = asyncio.create_task(entry.runtime_data.async_refresh())
     await until(lambda: gateway.count("list") == 2)
-    await press(hass, "connect")
+    await press_button(hass, "connect")
     await poll
     await until(lambda: state_of(hass, "sensor.home_status") == "connected")
 
@@ -232,17 +233,17 @@ async def test_unload_during_requests(
     gateway.fail("*", late=1)
     requests = [
         asyncio.create_task(entry.runtime_data.async_refresh()),
-        asyncio.create_task(press(hass, "connect")),
+        asyncio.create_task(press_button(hass, "connect")),
     ]
     await until(lambda: len(gateway.asked) == 3)
     gateway.heal()
     await getattr(hass.config_entries, f"async_{how}")(entry.entry_id)
     assert not any(request.done() for request in requests)
-    before = names(hass, entry)
+    before = device_names(hass, entry)
     await asyncio.gather(*requests)
     await hass.async_block_till_done(wait_background_tasks=True)
 
-    assert names(hass, entry) == before
+    assert device_names(hass, entry) == before
     assert not troubles(caplog)
 
 
@@ -263,7 +264,7 @@ async def test_unload_during_the_first_answer(
     await getattr(hass.config_entries, f"async_{how}")(entry.entry_id)
     await poll
 
-    assert names(hass, entry) == set()
+    assert device_names(hass, entry) == set()
     assert not troubles(caplog)
 
 
@@ -279,9 +280,12 @@ async def test_two_accounts(
     other.add_to_hass(hass)
     assert await hass.config_entries.async_setup(entry.entry_id)
     assert other.state is ConfigEntryState.LOADED
-    assert (names(hass, entry), names(hass, other)) == ({"Home"}, {"Shop"})
+    assert (device_names(hass, entry), device_names(hass, other)) == (
+        {"Home"},
+        {"Shop"},
+    )
 
-    await press(hass, "connect")
+    await press_button(hass, "connect")
     assert theirs.starts == 0
     del gateway.owners[gateway.key]
     theirs.name = "Store"
@@ -289,7 +293,10 @@ async def test_two_accounts(
         await one.runtime_data.async_refresh()
     assert state_of(hass, "sensor.home_status") == STATE_UNAVAILABLE
     assert state_of(hass, "sensor.shop_status") == "disconnected"
-    assert (names(hass, entry), names(hass, other)) == ({"Home"}, {"Store"})
+    assert (device_names(hass, entry), device_names(hass, other)) == (
+        {"Home"},
+        {"Store"},
+    )
     [flow] = hass.config_entries.flow.async_progress()
     assert flow["context"]["source"] == SOURCE_REAUTH
     assert flow["context"]["entry_id"] == entry.entry_id

@@ -25,15 +25,17 @@ from custom_components.whatsapp_gateway import pairing
 from custom_components.whatsapp_gateway.const import DOMAIN
 from custom_components.whatsapp_gateway.providers import PROVIDERS
 
-from .common import state_of, until, values_of
-from .dialog import Dialog, key_of
-from .gateways import Gateway, VirtualPhone, WappfyGateway, WhatIsUpGateway
 from .gateways.machine import State
+from .harness.dialog import Dialog
+from .harness.facts import any_gateway, needs
+from .harness.helpers import state_of, until
+from .harness.texts import suggested_values
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
-    from .clock import Clock
+    from .gateways import Gateway, VirtualPhone
+    from .harness.clock import Clock
 
 
 async def test_empty_account(
@@ -50,9 +52,9 @@ async def test_empty_account(
     await dialog.wait_for()
 
     assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
-    assert dialog.result["title"] == PROVIDERS[key_of(gateway)].name
+    assert dialog.result["title"] == gateway.title
     assert dialog.result["data"] == {
-        "provider": key_of(gateway),
+        "provider": gateway.provider,
         "gateway": gateway.url.removeprefix("http://"),
         "url": gateway.url,
         "api_key": gateway.key,
@@ -119,24 +121,6 @@ async def test_all_connected(gateway: Gateway, dialog: Dialog) -> None:
     await dialog.sign_in(gateway)
 
     assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
-
-
-@pytest.mark.parametrize("provider_key", ["wappfy"])
-async def test_cloud_api_is_never_linked(gateway: Gateway, dialog: Dialog) -> None:
-    """A Cloud API instance is offered no code: not before it is made, nor after."""
-    gateway.add("Shop", type="cloud_api")
-    await dialog.sign_in(gateway)
-    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
-
-
-@pytest.mark.parametrize("provider_key", ["wappfy"])
-async def test_create_cloud_api(gateway: Gateway, dialog: Dialog) -> None:
-    """A new Cloud API instance ends the dialog without a code."""
-    await dialog.sign_in(gateway)
-    await dialog.give(name="Shop", type="cloud_api")
-
-    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
-    assert gateway.count("connect") == gateway.count("qr") == 0
 
 
 async def test_finish_without_linking(gateway: Gateway, dialog: Dialog) -> None:
@@ -209,7 +193,7 @@ async def test_mistakes(
     assert dialog.step == "credentials"
     assert dialog.errors == {field: error}
     given = {"url": gateway.url, "api_key": gateway.key} | values
-    assert values_of(dialog.result["data_schema"]) == given
+    assert suggested_values(dialog.result["data_schema"]) == given
 
     await dialog.give(url=f" {gateway.url}/?a=b ", api_key=f" {gateway.key} ")
     assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
@@ -255,7 +239,7 @@ async def test_gateway_errors(
 async def test_plain_http_at_home(dialog: Dialog, url: str, error: str) -> None:
     """Plain http is fine where it surely stays in the house."""
     await dialog.open()
-    await dialog.give(provider="wappfy")
+    await dialog.give(provider=any_gateway().provider)
     await dialog.give(url=url, api_key="key")
 
     assert dialog.errors == {"url": error}
@@ -266,7 +250,7 @@ async def test_default_url(dialog: Dialog, provider_key: str) -> None:
     await dialog.open()
     await dialog.give(provider=provider_key)
 
-    assert values_of(dialog.result["data_schema"]) == {
+    assert suggested_values(dialog.result["data_schema"]) == {
         "url": PROVIDERS[provider_key].default_url,
         "api_key": None,
     }
@@ -274,13 +258,13 @@ async def test_default_url(dialog: Dialog, provider_key: str) -> None:
 
 async def test_create_fails(gateway: Gateway, dialog: Dialog) -> None:
     """A refused creation shows why, keeps the name, and can be tried again."""
-    body = b'{"error": {"code": "plan_limit_reached", "message": "Upgrade"}}'
-    gateway.fail("create", status=409, body=body, times=1)
+    fault = {"status": 409, "code": "plan_limit_reached", "message": "Upgrade"}
+    gateway.fail("create", **fault, times=1)
     await dialog.sign_in(gateway)
     await dialog.give(name="Home")
     assert dialog.errors == {"base": "rejected"}
     assert dialog.result["description_placeholders"]["message"] == "Upgrade"
-    assert values_of(dialog.result["data_schema"])["name"] == "Home"
+    assert suggested_values(dialog.result["data_schema"])["name"] == "Home"
 
     await dialog.give(name="Home")
     assert dialog.result["type"] is FlowResultType.SHOW_PROGRESS
@@ -450,14 +434,13 @@ async def test_other_account(
     assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
 
 
-@pytest.mark.parametrize("provider_key", ["wappfy"])
 async def test_other_gateway(
     hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, dialog: Dialog
 ) -> None:
     """The same id at another gateway is another instance."""
     gateway.add("Home", State.CONNECTED, id="default")
     assert await hass.config_entries.async_setup(entry.entry_id)
-    async with WappfyGateway().running() as other:
+    async with type(gateway)().running() as other:
         other.add("Shop", State.CONNECTED, id="default")
         await dialog.sign_in(other)
         await hass.async_block_till_done()
@@ -467,15 +450,11 @@ async def test_other_gateway(
         assert hass.states.get("sensor.shop_status") is not None
 
 
-BOUND = pytest.mark.parametrize("provider_key", ["whatisup"])
-
-
-@BOUND
+@needs("bound_key")
 async def test_key_of_one_instance(
     hass: HomeAssistant, gateway: Gateway, phone: VirtualPhone, dialog: Dialog
 ) -> None:
     """A key that is bound to one instance asks for its id, and works for that one."""
-    assert isinstance(gateway, WhatIsUpGateway)
     home, shop = gateway.add("Home"), gateway.add("Shop")
     gateway.bound[gateway.key] = home.id
     await dialog.sign_in(gateway)
@@ -503,12 +482,11 @@ async def test_key_of_one_instance(
     assert hass.states.get("sensor.home_status") is None
 
 
-@BOUND
+@needs("bound_key")
 async def test_same_bound_instance_twice(
     hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, dialog: Dialog
 ) -> None:
     """An instance that an account has already is not added by a key of its own."""
-    assert isinstance(gateway, WhatIsUpGateway)
     home = gateway.add("Home", State.CONNECTED)
     gateway.owners["bound key"] = "me"
     gateway.bound["bound key"] = home.id
@@ -533,7 +511,7 @@ async def test_reauth(
 
     await dialog.open_pending()
     assert dialog.step == "reauth_confirm"
-    assert values_of(dialog.result["data_schema"]) == {"api_key": None}
+    assert suggested_values(dialog.result["data_schema"]) == {"api_key": None}
     await dialog.give(api_key="wrong")
     assert dialog.errors == {"api_key": "invalid_auth"}
     gateway.fail("list", status=500, times=1)
@@ -548,7 +526,7 @@ async def test_reauth(
     assert state_of(hass, "sensor.home_status") == "connected"
 
 
-@BOUND
+@needs("bound_key")
 async def test_reauth_by_account_id(
     hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, dialog: Dialog
 ) -> None:
@@ -581,7 +559,7 @@ async def test_reconfigure(
     before = entry.data["gateway"]
 
     await dialog.open_reconfigure(entry)
-    assert values_of(dialog.result["data_schema"])["url"] == gateway.url
+    assert suggested_values(dialog.result["data_schema"])["url"] == gateway.url
     await dialog.give(url="http://example.com", api_key="new key")
     assert dialog.errors == {"url": "insecure_url"}
     await dialog.give(url=gateway.url, api_key=f"{gateway.key}_other")
@@ -665,20 +643,6 @@ async def test_options_not_linked(
     assert dialog.result["reason"] == "not_linked"
     await hass.async_block_till_done()
     assert state_of(hass, "sensor.home_status") == "scan_qr"
-
-
-@pytest.mark.parametrize("provider_key", ["wappfy"])
-async def test_options_create_cloud_api(
-    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, dialog: Dialog
-) -> None:
-    """A Cloud API instance is done when it is created."""
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await dialog.open_options(entry)
-    await dialog.choose("create")
-    await dialog.give(name="Home", type="cloud_api")
-
-    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
-    assert state_of(hass, "sensor.home_status") == "created"
 
 
 async def test_options_not_loaded(

@@ -16,15 +16,15 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
 )
 
 from .gateways.machine import State
-from .test_entities import enable
+from .harness.helpers import enable_entities
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.common import MockConfigEntry
     from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-    from .clock import Clock
     from .gateways import Gateway
+    from .harness.clock import Clock
 
 NAME, NUMBER = "Marker name", "4915199999999"
 
@@ -73,7 +73,7 @@ async def test_no_secret(
 ) -> None:
     """Markers in all that is secret or personal are found in no diagnostics."""
     one = gateway.add(NAME, State.CONNECTED, phone_number=NUMBER, scale=0.001)
-    await enable(hass, entry, clock)
+    await enable_entities(hass, entry, clock)
     assert NUMBER in str([state.as_dict() for state in hass.states.async_all()])
     waiting = gateway.add("Shop", State.WAITING, scale=0.001)
     await entry.runtime_data.async_refresh()

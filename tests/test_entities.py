@@ -23,25 +23,37 @@ from homeassistant.helpers import entity_registry as er
 
 from custom_components.whatsapp_gateway.qr import blank
 
-from .common import read_qr, state_of, until
 from .gateways.machine import CODE_LIVES, State
+from .harness.facts import SUPPORTED, lacks, needs
+from .harness.helpers import (
+    BUTTONS,
+    STATUSES,
+    enable_entities,
+    fetch_picture,
+    press,
+    state_of,
+    until,
+)
+from .harness.qr_reader import read_qr
 
 if TYPE_CHECKING:
     from homeassistant.core import Event, HomeAssistant
     from pytest_homeassistant_custom_component.common import MockConfigEntry
     from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-    from .clock import Clock
     from .gateways import Gateway, VirtualPhone
+    from .harness.clock import Clock
 
-STATUSES = {
-    State.NEW: "created",
-    State.BOOTING: "starting",
-    State.WAITING: "scan_qr",
-    State.CONNECTED: "connected",
-    State.STOPPED: "disconnected",
-    State.FAILED: "failed",
+CATEGORIES = {"disconnect": "config", "logout": "config"}
+"""Category of the button of an action."""
+PRESSES = {
+    # a gateway may wait for the code before it answers
+    "connect": (State.STOPPED, {"starting", "scan_qr"}),
+    "disconnect": (State.CONNECTED, {"disconnected"}),
+    "restart": (State.FAILED, {"starting"}),
+    "logout": (State.CONNECTED, {"disconnected"}),
 }
+"""State in which an action is pressed, and the statuses that may follow."""
 AVAILABLE = {
     State.NEW: {"connect"},
     State.BOOTING: {"disconnect", "restart"},
@@ -50,28 +62,11 @@ AVAILABLE = {
     State.STOPPED: {"connect", "restart", "logout"},
     State.FAILED: {"connect", "restart"},
 }
-BUTTONS = {
-    "wappfy": {
-        "connect": "button.home_connect",
-        "disconnect": "button.home_disconnect",
-        "restart": "button.home_restart",
-        "logout": "button.home_log_out",
-    },
-    "whatisup": {"connect": "button.home_connect"},
-}
-
-
-async def press(hass: HomeAssistant, button: str) -> None:
-    """Press a button."""
-    await hass.services.async_call(
-        "button", "press", {"entity_id": button}, blocking=True
-    )
 
 
 @pytest.mark.parametrize("state", STATUSES)
 async def test_states(
     hass: HomeAssistant,
-    provider_key: str,
     gateway: Gateway,
     entry: MockConfigEntry,
     state: State,
@@ -85,9 +80,9 @@ async def test_states(
     assert state_of(hass, "binary_sensor.home_connection") == connected
     assert {
         action
-        for action, button in BUTTONS[provider_key].items()
-        if state_of(hass, button) != STATE_UNAVAILABLE
-    } == AVAILABLE[state] & BUTTONS[provider_key].keys()
+        for action in gateway.actions
+        if state_of(hass, BUTTONS[action]) != STATE_UNAVAILABLE
+    } == AVAILABLE[state] & gateway.actions.keys()
     image = hass.states.get("image.home_qr_code")
     assert image is not None
     waits = image.state != STATE_UNAVAILABLE
@@ -96,85 +91,52 @@ async def test_states(
     assert ("entity_picture" in image.attributes) is waits
 
 
-@pytest.mark.parametrize(
-    ("provider_key", "model", "expected"),
-    [
-        (
-            "wappfy",
-            "waha",
-            {
-                "binary_sensor.home_connection": (None, None),
-                "button.home_connect": (None, None),
-                "button.home_disconnect": ("config", None),
-                "button.home_log_out": ("config", None),
-                "button.home_restart": (None, None),
-                "image.home_qr_code": (None, None),
-                "sensor.home_phone_number": ("diagnostic", "integration"),
-                "sensor.home_status": (None, None),
-            },
-        ),
-        (
-            "whatisup",
-            None,
-            {
-                "binary_sensor.home_connection": (None, None),
-                "button.home_connect": (None, None),
-                "image.home_qr_code": (None, None),
-                "sensor.home_last_seen": ("diagnostic", "integration"),
-                "sensor.home_phone_number": ("diagnostic", "integration"),
-                "sensor.home_status": (None, None),
-            },
-        ),
-    ],
-)
 async def test_registries(
-    hass: HomeAssistant,
-    gateway: Gateway,
-    entry: MockConfigEntry,
-    model: str | None,
-    expected: dict[str, Any],
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
 ) -> None:
-    """An instance is a device with exactly what its provider can do."""
-    gateway.add("Home", State.CONNECTED)
+    """An instance is a device with exactly what its gateway can do."""
+    session = gateway.add("Home", State.CONNECTED)
     assert await hass.config_entries.async_setup(entry.entry_id)
 
     [device] = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
-    assert device.manufacturer == entry.title
-    assert device.model == model
+    assert device.manufacturer == entry.title == gateway.title
+    assert device.model == (session.type if gateway.has("types") else None)
     assert device.entry_type is dr.DeviceEntryType.SERVICE
     entities = er.async_entries_for_device(
         er.async_get(hass), device.id, include_disabled_entities=True
     )
+    expected: dict[str, tuple[str | None, str | None]] = {
+        "binary_sensor.home_connection": (None, None),
+        "image.home_qr_code": (None, None),
+        "sensor.home_phone_number": ("diagnostic", "integration"),
+        "sensor.home_status": (None, None),
+        **{
+            BUTTONS[action]: (CATEGORIES.get(action), None)
+            for action in gateway.actions
+        },
+    }
+    if gateway.has("last_seen"):
+        expected["sensor.home_last_seen"] = ("diagnostic", "integration")
     assert {
-        one.entity_id: (one.entity_category, one.disabled_by) for one in entities
+        entity.entity_id: (entity.entity_category, entity.disabled_by)
+        for entity in entities
     } == expected
 
 
 @pytest.mark.parametrize(
-    ("provider_key", "state", "action", "after"),
-    [
-        ("wappfy", State.STOPPED, "connect", "starting"),
-        ("wappfy", State.CONNECTED, "disconnect", "disconnected"),
-        ("wappfy", State.FAILED, "restart", "starting"),
-        ("wappfy", State.CONNECTED, "logout", "disconnected"),
-        ("whatisup", State.STOPPED, "connect", "scan_qr"),
-    ],
+    ("provider_key", "action"),
+    [(key, action) for key, kind in SUPPORTED.items() for action in kind.actions],
 )
 async def test_press(
-    hass: HomeAssistant,
-    provider_key: str,
-    gateway: Gateway,
-    entry: MockConfigEntry,
-    state: State,
-    action: str,
-    after: str,
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, action: str
 ) -> None:
     """A press acts on the instance, and its new status is shown at once."""
-    gateway.add("Home", state)
+    before, after = PRESSES[action]
+    gateway.add("Home", before)
     assert await hass.config_entries.async_setup(entry.entry_id)
-    await press(hass, BUTTONS[provider_key][action])
+    await press(hass, BUTTONS[action])
 
-    assert state_of(hass, "sensor.home_status") == after
+    assert state_of(hass, "sensor.home_status") in after
 
 
 @pytest.mark.parametrize(
@@ -199,8 +161,7 @@ async def test_press_fails(
     """A press that fails says why; only a refused key asks for another one."""
     gateway.add("Home", State.STOPPED)
     assert await hass.config_entries.async_setup(entry.entry_id)
-    for route in ("connect", "qr"):
-        gateway.fail(route, **fault)
+    gateway.fail(gateway.actions["connect"], **fault)
 
     with pytest.raises(HomeAssistantError) as raised:
         await press(hass, "button.home_connect")
@@ -211,16 +172,8 @@ async def test_press_fails(
     assert reauth is (error == "invalid_auth")
 
 
-CHANGED_BUTTONS = {
-    "wappfy": ["button.home_connect", "button.home_disconnect"],
-    "whatisup": ["button.home_connect"],
-}
-"""Which become available or unavailable when a connected instance is stopped."""
-
-
 async def test_only_what_changed_is_written(
     hass: HomeAssistant,
-    provider_key: str,
     gateway: Gateway,
     entry: MockConfigEntry,
     clock: Clock,
@@ -249,11 +202,13 @@ async def test_only_what_changed_is_written(
 
     home.state = State.STOPPED
     await clock.run(31)
+    changed = {"connect", "disconnect"} & gateway.actions.keys()
     assert sorted(written) == sorted(
         [
             "sensor.home_status",
             "binary_sensor.home_connection",
-            *CHANGED_BUTTONS[provider_key],
+            # these become available or unavailable
+            *(BUTTONS[action] for action in changed),
         ]
     )
 
@@ -267,7 +222,7 @@ async def test_poll_while_entities_are_added(
     """What a poll brings while entities are added is not taken for written."""
     one = gateway.add("Home", State.CONNECTED)
     gateway.add("Shop", State.CONNECTED).phone_number = None
-    await enable(hass, entry, clock)
+    await enable_entities(hass, entry, clock)
     assert await hass.config_entries.async_unload(entry.entry_id)
     one.state = State.STOPPED
     gateway.then["list"] = lambda _: setattr(one, "state", State.CONNECTED)
@@ -302,19 +257,8 @@ async def test_one_that_fails(
     assert state_of(hass, "sensor.home_status") == "disconnected"
 
 
-async def enable(hass: HomeAssistant, entry: MockConfigEntry, clock: Clock) -> None:
-    """Enable all entities, and set the account up."""
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    registry = er.async_get(hass)
-    for one in er.async_entries_for_config_entry(registry, entry.entry_id):
-        registry.async_update_entity(one.entity_id, disabled_by=None)
-    # Home Assistant reloads the account by itself
-    await clock.run(31)
-
-
 async def test_phone_number(
     hass: HomeAssistant,
-    provider_key: str,
     gateway: Gateway,
     entry: MockConfigEntry,
     clock: Clock,
@@ -322,8 +266,8 @@ async def test_phone_number(
     """Who enables it sees the number; it is asked for once for each connection."""
     home = gateway.add("Home", State.CONNECTED)
     gateway.add("Shop", State.STOPPED)
-    await enable(hass, entry, clock)
-    asked = 1 if provider_key == "wappfy" else 0
+    await enable_entities(hass, entry, clock)
+    asked = 0 if gateway.has("phone_in_list") else 1
     assert state_of(hass, "sensor.home_phone_number") == "+5511999998888"
     assert state_of(hass, "sensor.shop_phone_number") == STATE_UNKNOWN
     for _ in range(3):
@@ -344,7 +288,7 @@ async def test_phone_number(
     assert gateway.count("one") == asked * 3
 
 
-@pytest.mark.parametrize("provider_key", ["wappfy"])
+@lacks("phone_in_list")
 async def test_late_phone_number(
     hass: HomeAssistant,
     gateway: Gateway,
@@ -354,7 +298,7 @@ async def test_late_phone_number(
     """A number that is not there at once is asked for again, but not for ever."""
     one = gateway.add("Home", State.CONNECTED)
     one.phone_number = None
-    await enable(hass, entry, clock)
+    await enable_entities(hass, entry, clock)
     await clock.run(31)
     one.phone_number = "5511999998888"
     await clock.run(31)
@@ -370,7 +314,7 @@ async def test_late_phone_number(
     assert gateway.count("one") == asked + 5
 
 
-@pytest.mark.parametrize("provider_key", ["wappfy"])
+@lacks("phone_in_list")
 async def test_failing_phone_number(
     hass: HomeAssistant,
     gateway: Gateway,
@@ -381,7 +325,7 @@ async def test_failing_phone_number(
     for name in ("Home", "Shop"):
         gateway.add(name, State.CONNECTED)
     gateway.fail("one", status=504)
-    await enable(hass, entry, clock)
+    await enable_entities(hass, entry, clock)
     gateway.asked.clear()
     await clock.run(62)
     assert gateway.count("one") == gateway.count("list")
@@ -394,7 +338,7 @@ async def test_failing_phone_number(
     assert state_of(hass, "sensor.shop_phone_number") == "+5511999998888"
 
 
-@pytest.mark.parametrize("provider_key", ["wappfy"])
+@lacks("phone_in_list")
 async def test_phone_number_is_not_asked_for(
     hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
 ) -> None:
@@ -406,7 +350,7 @@ async def test_phone_number_is_not_asked_for(
     assert gateway.count("one") == 0
 
 
-@pytest.mark.parametrize("provider_key", ["whatisup"])
+@needs("last_seen")
 async def test_last_seen(
     hass: HomeAssistant,
     gateway: Gateway,
@@ -415,16 +359,9 @@ async def test_last_seen(
 ) -> None:
     """Who enables it sees when the instance was last seen."""
     gateway.add("Home", State.CONNECTED).seen = 1777638896.0
-    await enable(hass, entry, clock)
+    await enable_entities(hass, entry, clock)
 
     assert state_of(hass, "sensor.home_last_seen") == "2026-05-01T12:34:56+00:00"
-
-
-async def picture(hass_client: ClientSessionGenerator) -> tuple[int, bytes]:
-    """Fetch the picture as a browser does."""
-    client = await hass_client()
-    response = await client.get("/api/image_proxy/image.home_qr_code")
-    return response.status, await response.read()
 
 
 async def test_picture(
@@ -440,7 +377,7 @@ async def test_picture(
     await hass.async_block_till_done()
     assert gateway.count("qr") == 0
 
-    answers = await asyncio.gather(*(picture(hass_client) for _ in range(5)))
+    answers = await asyncio.gather(*(fetch_picture(hass_client) for _ in range(5)))
 
     assert {status for status, _ in answers} == {HTTPStatus.OK}
     assert gateway.count("qr") == 1
@@ -459,13 +396,13 @@ async def test_picture_is_renewed(
     """When a code ends the browsers that look are told, and fetch the next one."""
     one = gateway.add("Home", State.WAITING)
     assert await hass.config_entries.async_setup(entry.entry_id)
-    await picture(hass_client)
+    await fetch_picture(hass_client)
     before = state_of(hass, "image.home_qr_code")
 
     await clock.run(61)
     assert state_of(hass, "image.home_qr_code") != before
     assert gateway.count("qr") == 1
-    _, png = await picture(hass_client)
+    _, png = await fetch_picture(hass_client)
     assert one.code is not None
     assert read_qr(png) == one.code.text
 
@@ -496,7 +433,7 @@ async def test_picture_is_never_old(
         looked_at = ""
         while one.code:
             if looked_at != (state := state_of(hass, "image.home_qr_code")):
-                looked_at, (status, png) = state, await picture(hass_client)
+                looked_at, (status, png) = state, await fetch_picture(hass_client)
                 shown.append(read_qr(png) if status == HTTPStatus.OK else None)
             await asyncio.sleep(0.1)
 
@@ -508,6 +445,7 @@ async def test_picture_is_never_old(
     assert len({*shown} - {None}) == len(CODE_LIVES)
 
 
+@needs("plain_json")
 async def test_picture_between_two_codes(
     hass: HomeAssistant,
     gateway: Gateway,
@@ -521,11 +459,11 @@ async def test_picture_between_two_codes(
     end = datetime.now(UTC) - timedelta(seconds=1)
     ended = f'{{"raw": "2@", "expires_at": "{end.isoformat()}"}}'
     gateway.fail("qr", body=ended.encode())
-    assert await picture(hass_client) == (HTTPStatus.OK, blank())
+    assert await fetch_picture(hass_client) == (HTTPStatus.OK, blank())
 
     gateway.heal()
     await clock.run(2)
-    assert read_qr((await picture(hass_client))[1])
+    assert read_qr((await fetch_picture(hass_client))[1])
 
 
 async def test_no_picture(
@@ -547,18 +485,20 @@ async def test_no_picture(
         gateway.fail("qr", **fault)
         before = state_of(hass, "image.home_qr_code")
         for _ in range(2):
-            assert (await picture(hass_client))[0] == HTTPStatus.INTERNAL_SERVER_ERROR
+            assert (await fetch_picture(hass_client))[
+                0
+            ] == HTTPStatus.INTERNAL_SERVER_ERROR
         assert gateway.count("qr") == number
         # the browsers that still look come again
         await clock.run(6)
         assert state_of(hass, "image.home_qr_code") != before
     gateway.heal()
-    assert (await picture(hass_client))[0] == HTTPStatus.OK
+    assert (await fetch_picture(hass_client))[0] == HTTPStatus.OK
 
     one.state = State.STOPPED
     await clock.run(31)
     asked = gateway.count("qr")
-    assert (await picture(hass_client))[0] == HTTPStatus.INTERNAL_SERVER_ERROR
+    assert (await fetch_picture(hass_client))[0] == HTTPStatus.INTERNAL_SERVER_ERROR
     assert gateway.count("qr") == asked
     assert one.starts == 0
 
@@ -575,7 +515,7 @@ async def test_picture_too_late(
     one = gateway.add("Home", State.WAITING)
     assert await hass.config_entries.async_setup(entry.entry_id)
     gateway.fail("qr", delay=0.5, times=1)
-    look = asyncio.create_task(picture(hass_client))
+    look = asyncio.create_task(fetch_picture(hass_client))
     await until(lambda: gateway.count("qr"))
     if how == "connected":
         one.state = State.CONNECTED
@@ -598,7 +538,7 @@ async def test_no_secret_anywhere(
     gateway.add("Shop", State.CONNECTED)
     caplog.set_level(logging.DEBUG)
     assert await hass.config_entries.async_setup(entry.entry_id)
-    await picture(hass_client)
+    await fetch_picture(hass_client)
 
     said = caplog.text + str([state.as_dict() for state in hass.states.async_all()])
     assert one.code is not None

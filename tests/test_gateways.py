@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from aiohttp import ClientSession
 
-    from .clock import Clock
+    from .harness.clock import Clock
 FIXTURES = Path(__file__).parent / "fixtures"
 HEADERS: dict[str, Callable[[str], dict[str, str]]] = {
     "wappfy": lambda key: {"X-Api-Key": key},

@@ -20,15 +20,16 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.whatsapp_gateway.const import DOMAIN
 
-from .common import state_of
-from .gateways import Gateway, WappfyGateway
 from .gateways.machine import State
+from .harness.facts import needs
+from .harness.helpers import device_names, press, state_of
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
-    from .clock import Clock
-    from .dialog import Dialog
+    from .gateways import Gateway
+    from .harness.clock import Clock
+    from .harness.dialog import Dialog
 
 FAULTS: list[dict[str, Any]] = [
     {"status": 500},
@@ -37,13 +38,6 @@ FAULTS: list[dict[str, Any]] = [
     {"drop": True},
     {"body": b"[{}]"},
 ]
-
-
-def names(hass: HomeAssistant, entry: MockConfigEntry) -> set[str | None]:
-    """Return the names of the account's devices."""
-    registry = dr.async_get(hass)
-    devices = dr.async_entries_for_config_entry(registry, entry.entry_id)
-    return {device.name for device in devices}
 
 
 async def test_setup_and_unload(
@@ -56,7 +50,7 @@ async def test_setup_and_unload(
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done()
     assert entry.state is ConfigEntryState.LOADED
-    assert len(names(hass, entry)) == 10
+    assert len(device_names(hass, entry)) == 10
     assert [asked.route for asked in gateway.asked] == ["list"]
 
     assert await hass.config_entries.async_unload(entry.entry_id)
@@ -93,7 +87,7 @@ async def test_setup_without_instances(
     gateway.add("Home", State.CONNECTED)
     await clock.run(31)
 
-    assert names(hass, entry) == {"Home"}
+    assert device_names(hass, entry) == {"Home"}
 
 
 async def test_key_refused(
@@ -130,7 +124,7 @@ async def test_outage(
         await clock.run(31)
     assert state_of(hass, "sensor.home_status") == STATE_UNAVAILABLE
     assert caplog.text.count("Error fetching") == 1
-    assert names(hass, entry) == {"Home"}
+    assert device_names(hass, entry) == {"Home"}
 
     gateway.heal()
     await clock.run(31)
@@ -192,38 +186,15 @@ async def test_pause_for_all_calls(
     """A pause that one call is asked for holds for the poll as well."""
     gateway.add("Home", State.STOPPED)
     assert await hass.config_entries.async_setup(entry.entry_id)
-    for route in ("connect", "qr"):
-        gateway.fail(route, status=429, headers={"Retry-After": "60"})
+    headers = {"Retry-After": "60"}
+    gateway.fail(gateway.actions["connect"], status=429, headers=headers)
     with pytest.raises(HomeAssistantError):
-        await hass.services.async_call(
-            "button", "press", {"entity_id": "button.home_connect"}, blocking=True
-        )
+        await press(hass, "button.home_connect")
     await clock.run(31)
     assert gateway.count("list") == 1
 
     await clock.run(32)
     assert gateway.count("list") == 2
-
-
-@pytest.mark.parametrize("provider_key", ["wappfy"])
-async def test_refused_page(
-    hass: HomeAssistant,
-    gateway: Gateway,
-    entry: MockConfigEntry,
-    clock: Clock,
-) -> None:
-    """A page that is refused in the middle of a list removes no device."""
-    assert isinstance(gateway, WappfyGateway)
-    gateway.page_size = 1
-    gateway.add("Home", State.CONNECTED)
-    gateway.add("Shop", State.CONNECTED)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    gateway.requests_per_minute = 1
-    await clock.run(31)
-
-    assert gateway.count("list") == 3
-    assert names(hass, entry) == {"Home", "Shop"}
-    assert state_of(hass, "sensor.home_status") == "connected"
 
 
 async def test_interval(
@@ -263,25 +234,25 @@ async def test_come_and_go(
     """Instances appear, are renamed, vanish and come back without a reload."""
     home = gateway.add("Home", State.CONNECTED)
     assert await hass.config_entries.async_setup(entry.entry_id)
-    assert names(hass, entry) == {"Home"}
+    assert device_names(hass, entry) == {"Home"}
 
     shop = gateway.add("Shop", State.CONNECTED)
     await clock.run(31)
-    assert names(hass, entry) == {"Home", "Shop"}
+    assert device_names(hass, entry) == {"Home", "Shop"}
     assert state_of(hass, "sensor.shop_status") == "connected"
 
     home.name = "House"
     await clock.run(31)
-    assert names(hass, entry) == {"House", "Shop"}
+    assert device_names(hass, entry) == {"House", "Shop"}
 
     del gateway.sessions[shop.id]
     await clock.run(31)
-    assert names(hass, entry) == {"House"}
+    assert device_names(hass, entry) == {"House"}
     assert hass.states.get("sensor.shop_status") is None
 
     gateway.sessions[shop.id] = shop
     await clock.run(31)
-    assert names(hass, entry) == {"House", "Shop"}
+    assert device_names(hass, entry) == {"House", "Shop"}
     assert state_of(hass, "sensor.shop_status") == "connected"
 
 
@@ -296,35 +267,15 @@ async def test_gone_while_away(
     del gateway.sessions[shop.id]
     assert await hass.config_entries.async_setup(entry.entry_id)
 
-    assert names(hass, entry) == {"Home"}
+    assert device_names(hass, entry) == {"Home"}
     assert await hass.config_entries.async_unload(entry.entry_id)
     gateway.sessions.clear()
     assert await hass.config_entries.async_setup(entry.entry_id)
 
-    assert names(hass, entry) == set()
+    assert device_names(hass, entry) == set()
 
 
-@pytest.mark.parametrize("provider_key", ["wappfy"])
-async def test_incomplete_list(
-    hass: HomeAssistant,
-    gateway: Gateway,
-    entry: MockConfigEntry,
-    clock: Clock,
-) -> None:
-    """A list that breaks off after its first page removes no device."""
-    assert isinstance(gateway, WappfyGateway)
-    gateway.page_size = 1
-    gateway.add("Home", State.CONNECTED)
-    gateway.add("Shop", State.CONNECTED)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    first = b'{"data": {"items": [], "total": 2, "limit": 1, "totalPages": 1}}'
-    gateway.fail("list", body=first)
-    await clock.run(31)
-
-    assert names(hass, entry) == {"Home", "Shop"}
-
-
-@pytest.mark.parametrize("provider_key", ["whatisup"])
+@needs("bound_key")
 async def test_page_of_a_proxy(
     hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
 ) -> None:
@@ -335,11 +286,11 @@ async def test_page_of_a_proxy(
     assert await hass.config_entries.async_setup(entry.entry_id)
     gateway.fail("one", status=404, html=True)
     await entry.runtime_data.async_refresh()
-    assert names(hass, entry) == {"Home"}
+    assert device_names(hass, entry) == {"Home"}
 
     gateway.fail("one", status=404)
     await entry.runtime_data.async_refresh()
-    assert names(hass, entry) == set()
+    assert device_names(hass, entry) == set()
 
 
 async def test_unique_ids(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from datetime import UTC, datetime
 import json
 import time
 from typing import TYPE_CHECKING, Any
@@ -15,37 +14,22 @@ from custom_components.whatsapp_gateway import code_clock, pairing
 from custom_components.whatsapp_gateway.pairing import Pairing, Phase, pair
 from custom_components.whatsapp_gateway.qr import blank
 
-from .common import read_qr, until
-from .gateways import ExpiredCodeError, Gateway, VirtualPhone, WhatIsUpGateway
-from .gateways.machine import CODE_LIVES, State, new_code_text
-from .gateways.picture import data_uri
+from .gateways import ExpiredCodeError, Gateway, VirtualPhone
+from .gateways.machine import CODE_LIVES, State
+from .harness.facts import lacks, needs
+from .harness.helpers import until
+from .harness.pairings import first_code, phases
+from .harness.qr_reader import read_qr
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from custom_components.whatsapp_gateway.providers.base import Provider
 
-    from .clock import Clock
     from .gateways.machine import Session
+    from .harness.clock import Clock
 
 STOPPED = [State.NEW, State.STOPPED, State.FAILED]
-
-
-async def phases(pairings: AsyncIterator[Pairing]) -> list[Phase]:
-    """Return the phases until the end, each once in a row."""
-    seen: list[Phase] = []
-    async for shown in pairings:
-        if not seen or seen[-1] is not shown.phase:
-            seen.append(shown.phase)
-    return seen
-
-
-async def first_code(pairings: AsyncIterator[Pairing]) -> str:
-    """Return the text of the next code that is shown."""
-    async for shown in pairings:
-        if shown.png and (text := read_qr(shown.png)):
-            return text
-    raise AssertionError
 
 
 @pytest.mark.parametrize("state", STOPPED)
@@ -91,7 +75,7 @@ async def test_already_connected(gateway: Gateway, provider: Provider) -> None:
     assert gateway.count("qr") == 0
 
 
-@pytest.mark.parametrize("provider_key", ["wappfy"])
+@needs("stop")
 async def test_linked_before(gateway: Gateway, provider: Provider) -> None:
     """An instance that was only disconnected comes back without a scan."""
     one = gateway.add("Home", State.STOPPED, linked=True)
@@ -156,7 +140,7 @@ async def test_expired_code_of_a_running_round(
     assert max(others) < 0
 
 
-@pytest.mark.parametrize("provider_key", ["wappfy"])
+@lacks("code_end")
 async def test_long_life(gateway: Gateway, provider: Provider) -> None:
     """A code that lives longer than WhatsApp's usually do comes back."""
     one = gateway.add("Home", scale=0.5)
@@ -241,7 +225,7 @@ async def test_deadline(
     assert clock.time() - started == pytest.approx(290, abs=0.1)
 
 
-@pytest.mark.parametrize("provider_key", ["wappfy"])
+@lacks("code_end")
 async def test_unconfirmed_code_goes(gateway: Gateway, provider: Provider) -> None:
     """A code whose end nobody tells is not shown for long without the gateway."""
     one = gateway.add("Home", State.WAITING)
@@ -305,8 +289,7 @@ async def test_refused(
     one = gateway.add("Home", State.WAITING)
     async with aclosing(pair(provider, one.id)) as pairings:
         await first_code(pairings)
-        body = b'{"error": {"code": "no", "message": "Ask your admin"}}'
-        gateway.fail("one", status=status, body=body)
+        gateway.fail("one", status=status, code="no", message="Ask your admin")
 
         [*_, last] = [shown async for shown in pairings]
 
@@ -382,51 +365,6 @@ async def test_unknown_status(
     assert one.starts == 1
 
 
-def code_of(one: Session, expires: float) -> dict[str, Any]:
-    """Return what a gateway answers whose clock or code is odd."""
-    text = new_code_text()
-    moment = datetime.fromtimestamp(expires, UTC).isoformat()
-    return {"qr": data_uri(text), "raw": text, "expires_at": moment}
-
-
-@pytest.mark.parametrize("provider_key", ["whatisup"])
-@pytest.mark.parametrize(("off", "shown"), [(-1, False), (-3600, True), (3600, True)])
-async def test_odd_end(
-    gateway: Gateway, provider: Provider, off: float, *, shown: bool
-) -> None:
-    """A code just expired is not shown; a clock that is far off is not believed."""
-    one = gateway.add("Home", State.WAITING)
-    gateway.fail("qr", body=json.dumps(code_of(one, time.time() + off)).encode())
-    async with aclosing(pair(provider, one.id)) as pairings:
-        first = await anext(pairings)
-
-    assert gateway.count("qr") == 1
-    assert bool(first.png) is shown
-
-
-@pytest.mark.parametrize("provider_key", ["whatisup"])
-async def test_slow_clock(gateway: Gateway, provider: Provider) -> None:
-    """A clock that is slow does not keep a dead code on screen."""
-    assert isinstance(gateway, WhatIsUpGateway)
-    gateway.clock_ahead = 40
-    one = gateway.add("Home", State.WAITING)
-    shown = [pairing async for pairing in pair(provider, one.id)]
-
-    texts = [read_qr(pairing.png) for pairing in shown if pairing.png]
-    assert len({text for text in texts if text}) == len(CODE_LIVES)
-
-
-@pytest.mark.parametrize("provider_key", ["whatisup"])
-async def test_asked_again(gateway: Gateway, provider: Provider) -> None:
-    """An instance that still looks as if it was never started is asked again."""
-    one = gateway.add("Home")
-    gateway.statuses = {**gateway.statuses, State.BOOTING: "pending"}
-    gateway.fail("qr", body=b"", times=1)
-    async with aclosing(pair(provider, one.id)) as pairings:
-        assert await first_code(pairings)
-    assert one.starts == 1
-
-
 async def test_never_starts(gateway: Gateway, provider: Provider) -> None:
     """But not for ever."""
     one = gateway.add("Home", scale=0.001)
@@ -456,6 +394,7 @@ async def test_pause_is_no_outage(gateway: Gateway, provider: Provider) -> None:
         assert (await task)[-1] is Phase.LINKED
 
 
+@needs("plain_json")
 @pytest.mark.parametrize("given", ["data:image/png;base64,AAAA", None])
 async def test_no_picture(gateway: Gateway, provider: Provider, given: Any) -> None:
     """A code that can't be drawn, or is not there yet, is asked for again."""

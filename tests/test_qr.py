@@ -11,8 +11,8 @@ import qrcode
 from custom_components.whatsapp_gateway.providers.models import BadResponse, QrCode
 from custom_components.whatsapp_gateway.qr import SIZE, blank, render
 
-from .common import read_qr
 from .gateways.machine import new_code_text
+from .harness.qr_reader import read_qr
 
 OLD_CODE = "2@" + ",".join("a" * 40 for _ in range(4))
 

@@ -13,30 +13,22 @@ from homeassistant.helpers import issue_registry as ir
 from custom_components.whatsapp_gateway import issues
 from custom_components.whatsapp_gateway.const import DOMAIN
 
-from .common import LOOK, state_of
 from .gateways.machine import State
+from .harness.facts import offers
+from .harness.helpers import POLL, raised_issues, state_of
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-    from .clock import Clock
-    from .dialog import Dialog
     from .gateways import Gateway, VirtualPhone
-
-
-def raised(hass: HomeAssistant) -> list[ir.IssueEntry]:
-    """Return the issues of the integration that are raised."""
-    return [
-        issue
-        for issue in ir.async_get(hass).issues.values()
-        if issue.domain == DOMAIN and issue.active
-    ]
+    from .harness.clock import Clock
+    from .harness.dialog import Dialog
 
 
 def titles(hass: HomeAssistant) -> list[str | None]:
     """Return what the raised issues are about."""
-    return [issue.translation_key for issue in raised(hass)]
+    return [issue.translation_key for issue in raised_issues(hass)]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +52,7 @@ async def test_raised(
     assert titles(hass) == []
     await clock.run(31)
     assert titles(hass) == [key]
-    [issue] = raised(hass)
+    [issue] = raised_issues(hass)
     assert issue.is_fixable
     assert issue.translation_placeholders == {"name": "Home"}
 
@@ -154,8 +146,8 @@ async def trouble(
 ) -> ir.IssueEntry:
     """Set an account up, and return the issue that its instance becomes."""
     assert await hass.config_entries.async_setup(entry.entry_id)
-    await clock.run(issues.PATIENCE + LOOK)
-    [issue] = raised(hass)
+    await clock.run(issues.PATIENCE + POLL)
+    [issue] = raised_issues(hass)
     return issue
 
 
@@ -179,7 +171,7 @@ async def test_link_again(
     assert state_of(hass, "sensor.home_status") == "connected"
 
     one.state = State.WAITING
-    await clock.run(issues.PATIENCE + 2 * LOOK)
+    await clock.run(issues.PATIENCE + 2 * POLL)
     assert titles(hass) == ["not_linked"]
 
 
@@ -211,7 +203,6 @@ async def test_not_linked_again(
 @pytest.mark.parametrize("linked", [True, False])
 async def test_restart_failed(
     hass: HomeAssistant,
-    provider_key: str,
     gateway: Gateway,
     phone: VirtualPhone,
     entry: MockConfigEntry,
@@ -232,12 +223,12 @@ async def test_restart_failed(
     await dialog.wait_for()
 
     assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
-    assert gateway.count("restart") == (provider_key == "wappfy")
+    assert gateway.count("restart") == ("restart" in gateway.actions)
     assert state_of(hass, "sensor.home_status") == "connected"
     assert titles(hass) == []
 
 
-@pytest.mark.parametrize("provider_key", ["wappfy"])
+@offers("restart")
 async def test_restart_refused(
     hass: HomeAssistant,
     gateway: Gateway,
@@ -302,10 +293,10 @@ async def test_no_issue_while_linking(
     await dialog.open_options(entry)
     await dialog.choose("link")
     await dialog.code()
-    await clock.run(issues.PATIENCE + LOOK)
+    await clock.run(issues.PATIENCE + POLL)
     assert state_of(hass, "sensor.home_status") == "scan_qr"
     assert titles(hass) == []
 
     dialog.close()
-    await clock.run(LOOK)
+    await clock.run(POLL)
     assert titles(hass) == ["not_linked"]

@@ -29,20 +29,19 @@ from pytest_homeassistant_custom_component.components.recorder.common import (
 from custom_components.whatsapp_gateway import issues
 from custom_components.whatsapp_gateway.const import DOMAIN
 
-from .common import LOOK, state_of, until
 from .gateways.machine import PHONE_NUMBER, State, new_code_text
 from .gateways.picture import data_uri
-from .leaks import NUMBER_SENSOR, Listener, leaked, told
-from .test_entities import picture, press
+from .harness.helpers import POLL, fetch_picture, press, state_of, until
+from .harness.leaks import NUMBER_SENSOR, Listener, leaked, told
 
 if TYPE_CHECKING:
     from homeassistant.components.recorder import Recorder
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-    from .clock import Clock
-    from .dialog import Dialog
     from .gateways import Gateway, VirtualPhone
+    from .harness.clock import Clock
+    from .harness.dialog import Dialog
 
 
 @pytest.fixture
@@ -125,15 +124,15 @@ async def live(
 
     one.linked, one.state = False, State.WAITING
     await entry.runtime_data.async_refresh()
-    assert (await picture(hass_client))[0] == 200
+    assert (await fetch_picture(hass_client))[0] == 200
     # Home Assistant reloads the account, whose entities were enabled, meanwhile
-    await clock.run(issues.PATIENCE + 2 * LOOK)
+    await clock.run(issues.PATIENCE + 2 * POLL)
     [issue] = ir.async_get(hass).issues.values()
     await dialog.open_fix(issue)
     assert await dialog.code()
     assert one.code
     said = f"{gateway.key} {one.code.text} {data_uri('2@')} {PHONE_NUMBER}"
-    for route in ("connect", "qr"):
+    for route in (gateway.actions["connect"], "qr"):
         gateway.fail(route, status=403, code="no", message=said)
     one.state = State.STOPPED
     await entry.runtime_data.async_refresh()

@@ -20,7 +20,7 @@ from custom_components.whatsapp_gateway.pairing import ONGOING, Phase
 from custom_components.whatsapp_gateway.providers import PROVIDERS
 from custom_components.whatsapp_gateway.providers.models import InstanceStatus
 
-from .common import ENGLISH, TRANSLATIONS
+from .harness.texts import ENGLISH, TRANSLATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

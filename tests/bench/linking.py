@@ -22,9 +22,9 @@ from homeassistant.helpers.event import async_track_state_change_event
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.whatsapp_gateway.const import DOMAIN
-from tests.common import read_qr
 from tests.gateways import GATEWAYS, Gateway, VirtualPhone
 from tests.gateways.machine import State
+from tests.harness.qr_reader import read_qr
 
 from .home import home_assistant
 

@@ -14,10 +14,11 @@ from aiohttp import ClientSession
 from playwright.async_api import async_playwright
 import pytest
 
-from tests.leaks import leaked
-from tests.live import prepare, running, started
+from tests.gateways import GATEWAYS
+from tests.harness.leaks import leaked
+from tests.harness.live import prepare, running, started
 
-from .home import KEYS, GatewayProcess, Home
+from .home import GatewayProcess, Home
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -65,8 +66,8 @@ def scale() -> float:
 
 @pytest.fixture
 async def gateways(tmp_path: Path, scale: float) -> AsyncGenerator[GatewayProcess]:
-    """Run both gateways and the phone's page."""
-    ports = {name: free_port() for name in ("page", "wappfy", "whatisup")}
+    """Run all gateways and the phone's page."""
+    ports = {name: free_port() for name in ("page", *GATEWAYS)}
     arguments = [f"--{name}-port={port}" for name, port in ports.items()]
     async with ClientSession(f"http://127.0.0.1:{ports['page']}") as phone:
 
@@ -75,7 +76,7 @@ async def gateways(tmp_path: Path, scale: float) -> AsyncGenerator[GatewayProces
                 pass
 
         async with started(
-            "tests.gateways",
+            "tests.demo.servers",
             *arguments,
             f"--scale={scale}",
             log=tmp_path / "gateways.log",
@@ -149,5 +150,5 @@ def leaks_in(config: Path) -> Iterator[str]:
             found = set(leaked(path.read_bytes().decode(errors="replace")))
             if path.name == "core.config_entries":
                 assert found
-                found -= set(KEYS.values())
+                found -= {kind.key for kind in GATEWAYS.values()}
             yield from (f"{path}: {secret}" for secret in found)

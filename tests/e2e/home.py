@@ -9,19 +9,13 @@ from typing import TYPE_CHECKING
 
 from aiohttp import ClientSession
 
-from tests.common import read_qr
+from tests.gateways import GATEWAYS
+from tests.harness.qr_reader import read_qr
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from playwright.async_api import Page
-
-KEYS = {"wappfy": "wappfy_sk_demo", "whatisup": "zpk_live_demo"}
-CREATE = {
-    "wappfy": ("/api/instances", ("X-Api-Key", "{}")),
-    "whatisup": ("/v1/instances", ("Authorization", "Bearer {}")),
-}
-NAMES = {"wappfy": "Wappfy", "whatisup": "WhatIsUp"}
 
 
 @dataclass
@@ -37,11 +31,13 @@ class GatewayProcess:
 
     async def create(self, provider: str, name: str) -> None:
         """Create an instance behind Home Assistant's back, by the gateway's API."""
-        path, header = CREATE[provider]
-        headers = {header[0]: header[1].format(KEYS[provider])}
+        gateway = GATEWAYS[provider]()
+        [create] = (one for one in gateway.routes() if one.kwargs["name"] == "create")
         async with (
-            ClientSession(self.url(provider), headers=headers) as session,
-            session.post(path, json={"name": name, "type": "waha"}) as response,
+            ClientSession(self.url(provider), headers=gateway.headers()) as session,
+            session.request(
+                create.method, create.path, json=gateway.create_body(name)
+            ) as response,
         ):
             assert response.ok, await response.text()
 
@@ -83,10 +79,10 @@ class Home:
             f"{self.url}/config/integrations/dashboard/add?domain=whatsapp_gateway"
         )
         await self.page.get_by_role("button", name="OK").click()
-        await self.page.get_by_text(NAMES[provider], exact=True).click()
+        await self.page.get_by_text(GATEWAYS[provider].title, exact=True).click()
         await self.submit()
         await self.page.locator("input[type=url]").fill(url)
-        await self.page.locator("input[type=password]").fill(KEYS[provider])
+        await self.page.locator("input[type=password]").fill(GATEWAYS[provider].key)
         await self.submit()
 
     async def create(self, name: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from playwright.async_api import expect
 import pytest
 
-from .home import KEYS
+from tests.harness.facts import SUPPORTED, any_gateway
 
 if TYPE_CHECKING:
     from .home import GatewayProcess, Home
@@ -17,7 +17,7 @@ MENU_OF_ACCOUNT = 1
 """After the page's own menu."""
 
 
-@pytest.mark.parametrize("provider", ["wappfy", "whatisup"])
+@pytest.mark.parametrize("provider", SUPPORTED)
 @pytest.mark.parametrize("scale", [1.0])
 async def test_later(home: Home, gateways: GatewayProcess, provider: str) -> None:
     """Link from the Configure menu, repair an unlinked number, change the account."""
@@ -51,7 +51,7 @@ async def test_later(home: Home, gateways: GatewayProcess, provider: str) -> Non
     await home.shot("repaired")
 
 
-@pytest.mark.parametrize("provider", ["wappfy"])
+@pytest.mark.parametrize("provider", [any_gateway().provider])
 async def test_reconfigure(home: Home, gateways: GatewayProcess, provider: str) -> None:
     """Change the key: a wrong one is told beside its field, and corrected in place."""
     await gateways.create(provider, "Kitchen")
@@ -69,7 +69,7 @@ async def test_reconfigure(home: Home, gateways: GatewayProcess, provider: str) 
     await home.submit()
     await expect(home.page.get_by_text("refuses this API key")).to_be_visible()
     await home.shot("reconfigure")
-    await home.page.locator("input[type=password]").fill(KEYS[provider])
+    await home.page.locator("input[type=password]").fill(SUPPORTED[provider].key)
     await home.submit()
     # newer versions have words of their own
     done = re.compile("has been changed|was successful")

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from playwright.async_api import expect
 import pytest
 
+from tests.harness.facts import SUPPORTED
+
 if TYPE_CHECKING:
     from .home import GatewayProcess, Home
 
 
-@pytest.mark.parametrize("provider", ["wappfy", "whatisup"])
+@pytest.mark.parametrize("provider", SUPPORTED)
 async def test_first_link(home: Home, gateways: GatewayProcess, provider: str) -> None:
     """Add an account, watch the code renew itself, scan it; unlink, link again."""
     await home.sign_in(provider, gateways.url(provider))

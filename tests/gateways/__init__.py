@@ -1,17 +1,25 @@
-"""Simulated gateways: real servers that speak as their documents say."""
+"""Simulated gateways: real servers that speak as their documents say.
+
+A new gateway is a module in this folder. Its class is found by its facts.
+"""
 
 from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
 
 from .fault import Fault
 from .phone import ExpiredCodeError, VirtualPhone
 from .server import Gateway
-from .wappfy import WappfyGateway
-from .whatisup import WhatIsUpGateway
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
 
 GATEWAYS: dict[str, type[Gateway]] = {
-    "wappfy": WappfyGateway,
-    "whatisup": WhatIsUpGateway,
+    kind.provider: kind
+    for kind in sorted(Gateway.__subclasses__(), key=lambda kind: kind.title)
 }
+"""Every simulated gateway by the key of its provider."""
 
 __all__ = [
     "GATEWAYS",
@@ -19,6 +27,4 @@ __all__ = [
     "Fault",
     "Gateway",
     "VirtualPhone",
-    "WappfyGateway",
-    "WhatIsUpGateway",
 ]

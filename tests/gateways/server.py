@@ -21,6 +21,24 @@ if TYPE_CHECKING:
 
     type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+FEATURES = frozenset(
+    {
+        "bound_key",  # API keys that only open one instance
+        "code_end",  # a QR code comes with its end
+        "create",
+        "delete",
+        "last_seen",
+        "metadata",
+        "pairing_code",
+        "phone_in_list",  # the list of instances has their phone numbers
+        # an instance is an object with `id`, `name`, `status` and `phone_number`, in a
+        # list or below `data`; a code is below `qr`
+        "plain_json",
+        "stop",  # an instance can be disconnected and stays linked
+        "types",  # a new instance has a type
+    }
+)
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -35,15 +53,30 @@ class Asked:
 class Gateway(ABC):
     """A gateway with the accounts of several customers."""
 
-    statuses: Mapping[State, str]
+    provider: ClassVar[str]
+    """Key of the provider in the integration."""
+    title: ClassVar[str]
+    """Name that a person knows the gateway by."""
     key: ClassVar[str]
     """The API key of the customer that tests and the demo are."""
+    header: ClassVar[tuple[str, str]]
+    """Name of the header for the API key, and its value as a format."""
+    base_path: ClassVar[str]
+    """Path of the list of instances."""
+    actions: ClassVar[Mapping[str, str]]
+    """Name of the route that the button of each action asks."""
+    features: ClassVar[frozenset[str]]
+    """What the gateway can do, of `FEATURES`."""
+    statuses: Mapping[State, str]
+    """The gateway's own word for each state."""
 
     def __init__(self, *, scale: float = 1.0) -> None:
         """Run `scale` times as fast as the clock."""
         self.scale = scale
         self.owners = {self.key: "me", f"{self.key}_other": "somebody else"}
         self.sessions: dict[str, Session] = {}
+        self.bound: dict[str, str] = {}
+        """API keys that only open one instance, and its ID; needs `bound_key`."""
         self.asked: list[Asked] = []
         self.faults: dict[str, Fault] = {}
         self.then: dict[str, Callable[[web.RequestHandler], None]] = {}
@@ -56,6 +89,22 @@ class Gateway(ABC):
     @abstractmethod
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of the document, each with its name."""
+
+    @classmethod
+    def has(cls, *features: str) -> bool:
+        """Tell whether the gateway has all these features."""
+        assert {*features} <= FEATURES
+        return cls.features >= {*features}
+
+    @classmethod
+    def headers(cls, key: str | None = None) -> dict[str, str]:
+        """Return the headers of a request with a key, by default that of the tests."""
+        name, value = cls.header
+        return {name: value.format(key or cls.key)}
+
+    def create_body(self, name: str) -> dict[str, Any]:
+        """Return the body of a request that creates an instance."""
+        return {"name": name}
 
     @abstractmethod
     def key_of(self, request: web.Request) -> str | None:

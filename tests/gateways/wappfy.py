@@ -23,7 +23,20 @@ REQUESTS_PER_MINUTE = 100
 class WappfyGateway(Gateway):
     """The gateway, for several customers."""
 
+    provider: ClassVar[str] = "wappfy"
+    title: ClassVar[str] = "Wappfy"
     key: ClassVar[str] = "wappfy_sk_demo"
+    header: ClassVar[tuple[str, str]] = ("X-Api-Key", "{}")
+    base_path: ClassVar[str] = "/api/instances"
+    actions: ClassVar[Mapping[str, str]] = {
+        "connect": "connect",
+        "disconnect": "disconnect",
+        "restart": "restart",
+        "logout": "logout",
+    }
+    features: ClassVar[frozenset[str]] = frozenset(
+        {"create", "delete", "plain_json", "stop", "types"}
+    )
     statuses: Mapping[State, str] = {
         State.NEW: "created",
         State.BOOTING: "starting",
@@ -46,10 +59,10 @@ class WappfyGateway(Gateway):
 
     @override
     def routes(self) -> list[web.RouteDef]:
-        one = "/api/instances/{id}"
+        one = f"{self.base_path}/{{id}}"
         return [
-            web.get("/api/instances", self.list, name="list"),
-            web.post("/api/instances", self.create, name="create"),
+            web.get(self.base_path, self.list, name="list"),
+            web.post(self.base_path, self.create, name="create"),
             web.get(f"{one}/status", self.status, name="one"),
             web.post(f"{one}/connect", self.connect, name="connect"),
             web.get(f"{one}/qr", self.qr, name="qr"),
@@ -58,6 +71,10 @@ class WappfyGateway(Gateway):
             web.post(f"{one}/logout", self.logout, name="logout"),
             web.delete(one, self.delete, name="delete"),
         ]
+
+    @override
+    def create_body(self, name: str) -> dict[str, Any]:
+        return {"name": name, "type": "waha"}
 
     @override
     def key_of(self, request: web.Request) -> str | None:

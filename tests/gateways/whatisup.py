@@ -24,7 +24,24 @@ LONGEST_WAIT = 10.0
 class WhatIsUpGateway(Gateway):
     """The gateway, for several customers."""
 
+    provider: ClassVar[str] = "whatisup"
+    title: ClassVar[str] = "WhatIsUp"
     key: ClassVar[str] = "zpk_live_demo"
+    header: ClassVar[tuple[str, str]] = ("Authorization", "Bearer {}")
+    base_path: ClassVar[str] = "/v1/instances"
+    actions: ClassVar[Mapping[str, str]] = {"connect": "qr"}
+    features: ClassVar[frozenset[str]] = frozenset(
+        {
+            "bound_key",
+            "code_end",
+            "create",
+            "delete",
+            "last_seen",
+            "metadata",
+            "phone_in_list",
+            "plain_json",
+        }
+    )
     statuses: Mapping[State, str] = {
         State.NEW: "pending",
         State.BOOTING: "connecting",
@@ -38,8 +55,6 @@ class WhatIsUpGateway(Gateway):
     def __init__(self, *, scale: float = 1.0) -> None:
         """Have no customers yet."""
         super().__init__(scale=scale)
-        self.bound: dict[str, str] = {}
-        """Keys that open one instance only, and its id."""
         self.burst = BURST
         self.clock_ahead = 0.0
         """Seconds by which the gateway's clock is ahead of all others."""
@@ -48,10 +63,10 @@ class WhatIsUpGateway(Gateway):
 
     @override
     def routes(self) -> list[web.RouteDef]:
-        one = "/v1/instances/{id}"
+        one = f"{self.base_path}/{{id}}"
         return [
-            web.get("/v1/instances", self.list, name="list"),
-            web.post("/v1/instances", self.create, name="create"),
+            web.get(self.base_path, self.list, name="list"),
+            web.post(self.base_path, self.create, name="create"),
             web.get(one, self.one, name="one"),
             web.get(f"{one}/qr", self.qr, name="qr"),
             web.delete(one, self.delete, name="delete"),

@@ -1,0 +1,1 @@
+"""The demo: Home Assistant beside simulated gateways and a phone."""

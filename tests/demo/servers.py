@@ -1,0 +1,156 @@
+"""Run all simulated gateways and the phone, for the demo and the browser tests."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from contextlib import AsyncExitStack
+import json
+from pathlib import Path
+import signal
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from tests.gateways import GATEWAYS, ExpiredCodeError, VirtualPhone
+from tests.gateways.machine import State
+
+if TYPE_CHECKING:
+    from tests.gateways.machine import Session
+    from tests.gateways.server import Gateway
+
+PORTS = {name: 8900 + number for number, name in enumerate(["page", *GATEWAYS])}
+"""Ports of the phone's page and of each gateway, unless others are given."""
+PAGE = Path(__file__).with_name("page.html")
+KEPT = ("id", "name", "owner", "type", "metadata", "phone_number", "linked", "created")
+SHOWN = {
+    State.NEW: "never linked",
+    State.BOOTING: "starting",
+    State.WAITING: "shows a QR code",
+    State.LINKING: "being linked",
+    State.CONNECTED: "linked",
+    State.STOPPED: "stopped",
+    State.FAILED: "failed",
+}
+
+
+class PhonePage:
+    """A page that stands for the phone."""
+
+    def __init__(self, gateways: dict[str, Gateway]) -> None:
+        """Hold the phone before all gateways."""
+        self.gateways = gateways
+        self.phone = VirtualPhone(*gateways.values())
+
+    def app(self) -> web.Application:
+        """Return the page and what its buttons do."""
+        app = web.Application()
+        app.add_routes(
+            [
+                web.get("/", self.page),
+                web.get("/instances", self.instances),
+                web.post("/scan", self.scan),
+                web.post("/unlink", self.unlink),
+            ]
+        )
+        return app
+
+    async def page(self, _request: web.Request) -> web.FileResponse:
+        """Return the page."""
+        return web.FileResponse(PAGE)
+
+    async def instances(self, _request: web.Request) -> web.Response:
+        """Return what the page shows."""
+        return web.json_response(
+            [
+                {
+                    "gateway": key,
+                    "id": session.id,
+                    "name": session.name,
+                    "state": SHOWN[session.state],
+                    "scannable": session.code is not None,
+                    "linked": session.linked,
+                }
+                for key, gateway in self.gateways.items()
+                for session in gateway.sessions.values()
+            ]
+        )
+
+    async def scan(self, request: web.Request) -> web.Response:
+        """Scan a text, or what the gateway of an instance shows now."""
+        asked = await request.json()
+        text = asked.get("text") or self._text_of(asked.get("id"))
+        try:
+            session = self.phone.scan(text)
+        except ExpiredCodeError:
+            raise web.HTTPGone(text="Nothing shows this code now") from None
+        return web.json_response({"id": session.id})
+
+    async def unlink(self, request: web.Request) -> web.Response:
+        """Log an instance out."""
+        self.phone.unlink((await request.json())["id"])
+        return web.Response()
+
+    def _text_of(self, instance_id: str) -> str:
+        for gateway in self.gateways.values():
+            session = gateway.sessions.get(instance_id)
+            if session and session.code:
+                return session.code.text
+        return ""
+
+
+def save(path: Path, gateways: dict[str, Gateway]) -> None:
+    """Keep the instances for the next start."""
+
+    def kept(session: Session) -> dict[str, Any]:
+        return {name: getattr(session, name) for name in KEPT} | {
+            "state": session.state.name
+        }
+
+    stored = {
+        key: [kept(session) for session in gateway.sessions.values()]
+        for key, gateway in gateways.items()
+    }
+    path.write_text(json.dumps(stored, indent=2))
+
+
+def load(path: Path, gateways: dict[str, Gateway]) -> None:
+    """Bring back the instances of the last time; what was under way has failed."""
+    for key, sessions in json.loads(path.read_text()).items():
+        for values in sessions:
+            state = State[values.pop("state")]
+            moving = state in {State.BOOTING, State.WAITING, State.LINKING}
+            gateways[key].add(**values, state=State.FAILED if moving else state)
+
+
+async def serve(options: argparse.Namespace) -> None:
+    """Run until a signal."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    gateways = {key: kind(scale=options.scale) for key, kind in GATEWAYS.items()}
+    if options.state and options.state.exists():
+        load(options.state, gateways)
+    async with AsyncExitStack() as stack:
+        for key, gateway in gateways.items():
+            port = getattr(options, f"{key}_port")
+            await stack.enter_async_context(gateway.running(port))
+            print(f"{key}: {gateway.url} key {gateway.key}", flush=True)
+        runner = web.AppRunner(PhonePage(gateways).app(), access_log=None)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        site = web.TCPSite(runner, "127.0.0.1", options.page_port)
+        await site.start()
+        print(f"phone: {site.name}", flush=True)
+        await stop.wait()
+    if options.state:
+        save(options.state, gateways)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="tests.demo.servers", description=__doc__)
+    for name, default in PORTS.items():
+        parser.add_argument(f"--{name}-port", type=int, default=default)
+    parser.add_argument("--scale", type=float, default=1.0, help="speed of time")
+    parser.add_argument("--state", type=Path, help="keep the instances here")
+    asyncio.run(serve(parser.parse_args()))

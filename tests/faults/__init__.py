@@ -1,0 +1,1 @@
+"""Every fault of every route, wherever the integration asks the gateway."""

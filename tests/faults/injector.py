@@ -1,0 +1,159 @@
+"""Every fault by its name, and what brings it about and ends it again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+import csv
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+import time
+from typing import TYPE_CHECKING, Any
+
+from custom_components.whatsapp_gateway.providers import client
+from tests import gateways
+from tests.harness.facts import SUPPORTED
+
+if TYPE_CHECKING:
+    import ssl
+
+    from aiohttp import TCPConnector, web
+
+    from tests.gateways import Gateway
+    from tests.harness.names import Names
+
+TABLES = Path(gateways.__file__).parent
+SECRET = "The key {} is not allowed to do this"  # noqa: S105
+STATUSES = {
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    409: "conflict",
+    422: "validation_error",
+    429: "rate_limited",
+    500: "internal_error",
+}
+PAUSES = {
+    "429_retry_after": {"Retry-After": "20"},
+    "429_reset": {"X-RateLimit-Reset": str(int(time.time()) + 3600)},
+}
+OTHERS: dict[str, dict[str, Any]] = {
+    "502_html": {"status": 502, "html": True},
+    "200_html": {"html": True},
+    "hang": {"hang": True},
+    "slow": {"slow": True},
+    "drop": {"drop": True},
+    "truncated": {"truncate": True},
+    "half_json": {"halve": True},
+    "empty": {"body": b""},
+    "50_mb": {"huge": True},
+}
+WRONG: dict[str, dict[str, bytes]] = {
+    "wrong_shape": {
+        "list": b'{"data": {"items": {"id": "one", "status": "connected"}}}',
+        "*": b'{"data": [{"id": "one", "status": "connected", "qr": "2@"}]}',
+    },
+    "wrong_types": {
+        "list": b'{"data": [{"id": 7, "name": [], "status": 3}]}',
+        "qr": b'{"data": {"qr": 7, "raw": ["2@"], "expires_at": {}}}',
+        "*": b'{"data": {"id": 7, "name": [], "status": {}}}',
+    },
+}
+WHOLE_HOST = ("tls", "name")
+"""What happens to all routes at once."""
+FAULTS = {
+    *map(str, STATUSES),
+    *PAUSES,
+    *OTHERS,
+    *WRONG,
+    *WHOLE_HOST,
+    "redirect",
+}
+
+
+type Row = dict[str, str]
+type Table = dict[tuple[str, str, str], Row]
+
+
+def read_tables() -> Table:
+    """Return the expected outcome of each fault by provider, scenario and route."""
+    table: Table = {}
+    for provider in SUPPORTED:
+        with (TABLES / f"{provider}_faults.csv").open(newline="") as file:
+            for row in csv.DictReader(file):
+                table[provider, row.pop("scenario"), row.pop("route")] = row
+    return table
+
+
+def select(table: Table) -> Table:
+    """Return the part of the table that is checked at every run.
+
+    Faults that have the same outcome everywhere are a group. Each row checks one of
+    a group, and the next row the next one, so that every fault is checked somewhere.
+    """
+    columns: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
+    for fault in sorted(FAULTS):
+        columns[tuple(row[fault] for row in table.values())].append(fault)
+    selected: Table = {}
+    for number, (key, row) in enumerate(table.items()):
+        faults = {group[number % len(group)] for group in columns.values()}
+        selected[key] = {fault: row[fault] for fault in row if fault in faults}
+    return selected
+
+
+@dataclass
+class FaultInjector:
+    """Brings faults over a gateway, one at a time."""
+
+    gateway: Gateway
+    names: Names
+    context: ssl.SSLContext
+    good: Path
+    bad: Path
+    elsewhere: Gateway
+    connector: TCPConnector
+
+    async def begin(self, fault: str, route: str, after: str | None) -> None:
+        """Let a fault come over a route, which is asked `after` another one."""
+        if fault not in WHOLE_HOST:
+            self.gateway.fail(route, **self._values(fault, route))
+        elif after:
+            self.gateway.then[after] = partial(self._strike, fault)
+        else:
+            self._strike(fault)
+            # let the other side notice that its connections are closed
+            await asyncio.sleep(0.01)
+
+    async def end(self, fault: str) -> None:
+        """Heal it, and wait until a pause is over that the gateway asked for."""
+        self.gateway.heal()
+        self.context.load_cert_chain(self.good)
+        self.names.known = True
+        if fault.startswith("429"):
+            await asyncio.sleep(client.MAX_RETRY_AFTER)
+
+    def _values(self, fault: str, route: str) -> dict[str, Any]:
+        if fault == "redirect":
+            return {"redirect": f"{self.elsewhere.url}{self.elsewhere.base_path}"}
+        if fault in WRONG:
+            bodies = WRONG[fault]
+            return {"body": bodies.get(route, bodies["*"])}
+        if fault in OTHERS:
+            return OTHERS[fault]
+        status = int(fault.partition("_")[0])
+        return {
+            "status": status,
+            "code": STATUSES[status],
+            "message": SECRET.format(self.gateway.key),
+            "headers": PAUSES.get(fault, {}),
+        }
+
+    def _strike(self, fault: str, spared: web.RequestHandler | None = None) -> None:
+        """Let it happen on every connection that is made from now on."""
+        if fault == "tls":
+            self.context.load_cert_chain(self.bad)
+        else:
+            self.names.known = False
+            self.connector.clear_dns_cache()
+        self.gateway.hang_up(spared)

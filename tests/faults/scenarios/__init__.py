@@ -1,0 +1,77 @@
+"""Every scenario by its name in the table of faults."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tests.gateways.machine import State
+
+from .account import Environment, PhoneNumber, Poll, Setup
+from .actions import (
+    Button,
+    CreateInstance,
+    CreateUnanswered,
+    DeleteInstance,
+    Picture,
+)
+from .dialogs import (
+    BoundInstance,
+    Credentials,
+    Finish,
+    FlowCreate,
+    OptionsCreate,
+    Reauth,
+    Reconfigure,
+    Restart,
+)
+from .pairing import (
+    Engine,
+    FlowLink,
+    OptionsLink,
+    OptionsLinked,
+    RepairLink,
+    RepairLinked,
+)
+from .scenario import Scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SCENARIOS: dict[str, Callable[[Environment, str], Scenario]] = {
+    "setup": Setup,
+    "poll": Poll,
+    "phone_number": PhoneNumber,
+    "button_connect": partial(Button, action="connect", state=State.STOPPED),
+    "button_disconnect": partial(Button, action="disconnect", state=State.CONNECTED),
+    "button_restart": partial(Button, action="restart", state=State.FAILED),
+    "button_logout": partial(Button, action="logout", state=State.CONNECTED),
+    "image": Picture,
+    "create_instance": CreateInstance,
+    "create_instance_unanswered": CreateUnanswered,
+    "delete_instance": DeleteInstance,
+    "flow_credentials": Credentials,
+    "flow_instance": BoundInstance,
+    "flow_create": FlowCreate,
+    "flow_create_unanswered": FlowCreate,
+    "flow_start": partial(FlowLink, starts=True),
+    "flow_scan": partial(FlowLink, starts=False),
+    "flow_finish": Finish,
+    "reauth": Reauth,
+    "reconfigure": Reconfigure,
+    "options_create": OptionsCreate,
+    "options_create_unanswered": OptionsCreate,
+    "options_start": partial(OptionsLink, starts=True),
+    "options_scan": partial(OptionsLink, starts=False),
+    "options_finish": partial(OptionsLinked, starts=False),
+    "repair_restart": Restart,
+    "repair_start": partial(RepairLink, starts=True),
+    "repair_scan": partial(RepairLink, starts=False),
+    "repair_finish": partial(RepairLinked, starts=False),
+}
+ENGINE = {
+    "engine_start": partial(Engine, starts=True),
+    "engine_scan": partial(Engine, starts=False),
+}
+
+__all__ = ["ENGINE", "SCENARIOS", "Environment", "Scenario"]

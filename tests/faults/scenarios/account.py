@@ -1,0 +1,210 @@
+"""Where an account that is set up asks its gateway."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import itertools
+import secrets
+from typing import TYPE_CHECKING, Any, override
+
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
+from homeassistant.const import STATE_UNAVAILABLE
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import entity_registry as er
+
+from custom_components.whatsapp_gateway.const import DOMAIN
+from tests.gateways.machine import State
+from tests.harness.helpers import state_of
+
+from .scenario import Scenario, said_by
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+    from pytest_homeassistant_custom_component.common import MockConfigEntry
+    from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+    from tests.gateways import Gateway
+    from tests.gateways.machine import Session
+    from tests.harness.dialog import Dialog
+
+STATUS = "sensor.home_status"
+NUMBERS = itertools.count()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """What a scenario in Home Assistant plays on."""
+
+    hass: HomeAssistant
+    gateway: Gateway
+    entry: MockConfigEntry
+    dialog: Dialog
+    hass_client: ClientSessionGenerator
+
+
+class AccountScenario(Scenario):
+    """A scenario in an account that is set up."""
+
+    state = State.CONNECTED
+
+    def __init__(self, environment: Environment, route: str) -> None:
+        """Have no account yet."""
+        super().__init__(environment.gateway, route)
+        self.environment, self.hass, self.entry = (
+            environment,
+            environment.hass,
+            environment.entry,
+        )
+        self.before = ""
+
+    @override
+    async def open(self) -> None:
+        self.one = self.gateway.add("Home", self.state)
+        if self.gateway.has("bound_key") and self.route == "one":
+            self.bind()
+        await self.set_up()
+
+    def bind(self) -> None:
+        """Let the key open this instance only."""
+        self.gateway.bound[self.gateway.key] = self.one.id
+        data = {**self.entry.data, "instance_id": self.one.id}
+        self.hass.config_entries.async_update_entry(self.entry, data=data)
+
+    async def set_up(self) -> None:
+        """Set the account up."""
+        assert await self.hass.config_entries.async_setup(self.entry.entry_id)
+        await self.hass.async_block_till_done()
+
+    @override
+    async def prepare(self) -> None:
+        pass
+
+    @override
+    async def close(self) -> None:
+        pass
+
+    @override
+    async def again(self) -> str:
+        if self.route != "list":
+            return await self.attempt()
+        await self.refresh()
+        return self.shown()
+
+    @override
+    async def seen(self) -> str:
+        outcome = await self.attempt()
+        await self.hass.async_block_till_done()
+        asked_for_key = [
+            flow["flow_id"]
+            for flow in self.hass.config_entries.flow.async_progress()
+            if flow["context"]["source"] == SOURCE_REAUTH
+            and flow["flow_id"] != self.environment.dialog.flow_id
+        ]
+        for flow_id in asked_for_key:
+            self.hass.config_entries.flow.async_abort(flow_id)
+        lost = outcome != "gone" and not self.has_device()
+        return outcome + "+reauth" * len(asked_for_key) + "+lost" * lost
+
+    def has_device(self) -> bool:
+        """Tell whether the instance is still a device."""
+        return self.device_of(self.one) is not None
+
+    def device_of(self, one: Session) -> dr.DeviceEntry | None:
+        """Return the device of an instance."""
+        identifier = (DOMAIN, f"{self.entry.data['gateway']}_{one.id}")
+        devices = dr.async_entries_for_config_entry(
+            dr.async_get(self.hass), self.entry.entry_id
+        )
+        return next((one for one in devices if identifier in one.identifiers), None)
+
+    async def refresh(self) -> None:
+        """Poll."""
+        await self.entry.runtime_data.async_refresh()
+        await self.hass.async_block_till_done()
+        self.said += said_by(self.entry.runtime_data.last_exception)
+
+    def change(self) -> None:
+        """Let something happen that the next poll has to show."""
+        self.before = state_of(self.hass, STATUS)
+        changed = State.STOPPED if self.before == "connected" else State.CONNECTED
+        self.one.state = changed
+
+    def shown(self) -> str:
+        """Tell whether the instance is shown as it is now."""
+        status = self.hass.states.get(STATUS)
+        if status is None:
+            return "gone"
+        words = {STATE_UNAVAILABLE: "unavailable", self.before: "kept"}
+        return words.get(status.state, "ok")
+
+    async def call(self, domain: str, service: str, data: dict[str, Any]) -> str:
+        """Call an action; what follows it is a poll."""
+        try:
+            await self.hass.services.async_call(domain, service, data, blocking=True)
+        except HomeAssistantError as err:
+            self.said += said_by(err)
+            return str(err.translation_key)
+        return self.shown() if self.route == "list" else "ok"
+
+
+class Setup(AccountScenario):
+    """The first request of an account."""
+
+    @override
+    async def attempt(self) -> str:
+        await self.hass.config_entries.async_reload(self.entry.entry_id)
+        await self.hass.async_block_till_done()
+        self.said += str(self.entry.reason)
+        if self.entry.state is not ConfigEntryState.LOADED:
+            return str(self.entry.state.value)
+        return self.shown()
+
+    @override
+    async def again(self) -> str:
+        return await self.attempt()
+
+
+class Poll(AccountScenario):
+    """The request of every 30 seconds."""
+
+    @override
+    async def prepare(self) -> None:
+        self.change()
+
+    @override
+    async def attempt(self) -> str:
+        await self.refresh()
+        return self.shown()
+
+
+class PhoneNumber(AccountScenario):
+    """The question for a number, which follows the poll."""
+
+    after = "list"
+
+    @override
+    async def open(self) -> None:
+        self.one = self.gateway.add("Home", self.state)
+        er.async_get(self.hass).async_get_or_create(
+            "sensor",
+            DOMAIN,
+            f"{self.entry.data['gateway']}_{self.one.id}_phone_number",
+            suggested_object_id="home_phone_number",
+            config_entry=self.entry,
+        )
+        await self.set_up()
+
+    @override
+    async def prepare(self) -> None:
+        self.one.unlink()
+        await self.refresh()
+        self.one.phone_number = str(secrets.randbelow(10**9) + 10**10)
+        self.one.state = State.CONNECTED
+
+    @override
+    async def attempt(self) -> str:
+        await self.refresh()
+        assert state_of(self.hass, STATUS) == "connected"
+        number = state_of(self.hass, "sensor.home_phone_number")
+        return "ok" if number == f"+{self.one.phone_number}" else number

@@ -1,0 +1,147 @@
+"""What a person or an automation does with an instance, beyond the dialogs."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import override
+
+from homeassistant.helpers import device_registry as dr
+
+from custom_components.whatsapp_gateway import image
+from custom_components.whatsapp_gateway.const import DOMAIN
+from custom_components.whatsapp_gateway.providers.models import LONGEST_LIFE
+from tests.gateways.machine import State
+from tests.harness.helpers import BUTTONS, state_of
+from tests.harness.qr_reader import read_qr
+
+from .account import NUMBERS, STATUS, AccountScenario, Environment
+
+
+class Button(AccountScenario):
+    """A button, and the poll that follows a press."""
+
+    def __init__(
+        self, environment: Environment, route: str, *, action: str, state: State
+    ) -> None:
+        """Press a button in a state in which it makes sense."""
+        super().__init__(environment, route)
+        self.entity = BUTTONS[action]
+        self.state = state
+        if route == "list":
+            self.after = environment.gateway.actions[action]
+
+    @override
+    async def prepare(self) -> None:
+        self.one.linked, self.one.state = False, self.state
+        await self.refresh()
+        self.before = state_of(self.hass, STATUS)
+
+    @override
+    async def attempt(self) -> str:
+        return await self.call("button", "press", {"entity_id": self.entity})
+
+
+class Picture(AccountScenario):
+    """The picture of the code, as a browser fetches it."""
+
+    state = State.WAITING
+
+    @override
+    async def open(self) -> None:
+        await super().open()
+        self.client = await self.environment.hass_client()
+
+    @override
+    async def prepare(self) -> None:
+        # takes the picture away that is still there
+        await asyncio.sleep(LONGEST_LIFE)
+        self.one.state = self.state
+        await self.refresh()
+
+    @override
+    async def attempt(self) -> str:
+        state = self.hass.states.get("image.home_qr_code")
+        assert state is not None
+        answer = await self.client.get(state.attributes["entity_picture"])
+        assert self.one.code is not None
+        if answer.status == HTTPStatus.OK:
+            return str(read_qr(await answer.read()) == self.one.code.text and "ok")
+        return "no_picture"
+
+    @override
+    async def again(self) -> str:
+        await asyncio.sleep(image.RETRY_INTERVAL + 1)
+        return await self.attempt()
+
+
+class CreateInstance(AccountScenario):
+    """The action that creates an instance, and the poll that follows it."""
+
+    def __init__(self, environment: Environment, route: str) -> None:
+        """Create under a name of its own each time."""
+        super().__init__(environment, route)
+        self.name = self.outcome = ""
+        self.after = None if route == "create" else "create"
+
+    @override
+    async def prepare(self) -> None:
+        self.name = f"Shop {next(NUMBERS)}"
+        self.gateway.sessions = {self.one.id: self.one}
+        self.change()
+
+    @override
+    async def attempt(self) -> str:
+        data = {"config_entry_id": self.entry.entry_id, "name": self.name}
+        self.outcome = await self.call(DOMAIN, "create_instance", data)
+        return self.outcome
+
+    @override
+    async def again(self) -> str:
+        outcome = self.outcome if self.outcome == "ok" else await super().again()
+        names = [one.name for one in self.gateway.sessions.values()]
+        return outcome if names.count(self.name) == 1 else f"{names} created"
+
+
+class CreateUnanswered(CreateInstance):
+    """The look whether the instance was created, as no answer came."""
+
+    @override
+    async def prepare(self) -> None:
+        await super().prepare()
+        self.gateway.fail("create", truncate=True, times=1)
+
+    @override
+    async def refresh(self) -> None:
+        await self.attempt()
+
+
+class DeleteInstance(AccountScenario):
+    """The action that deletes an instance, and the poll that follows it."""
+
+    def __init__(self, environment: Environment, route: str) -> None:
+        """Delete another instance each time."""
+        super().__init__(environment, route)
+        self.device_id = ""
+        self.after = None if route == "delete" else "delete"
+
+    @override
+    async def prepare(self) -> None:
+        self.gateway.sessions = {self.one.id: self.one}
+        shop = self.gateway.add("Shop", State.CONNECTED)
+        await self.refresh()
+        device = self.device_of(shop)
+        assert device is not None
+        self.device_id = device.id
+        self.change()
+
+    @override
+    async def attempt(self) -> str:
+        return await self.call(DOMAIN, "delete_instance", {"device_id": self.device_id})
+
+    @override
+    async def again(self) -> str:
+        gone = dr.async_get(self.hass).async_get(self.device_id) is None
+        outcome = "ok" if gone else await super().again()
+        left = self.gateway.sessions.keys() - {self.one.id}
+        return f"{left} left" if left else outcome

@@ -1,0 +1,242 @@
+"""The dialogs that ask the gateway: of the integration, of an account, of a repair."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+import asyncio
+from contextlib import suppress
+from typing import override
+
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.data_entry_flow import FlowResultType, UnknownFlow
+from homeassistant.helpers import issue_registry as ir
+
+from custom_components.whatsapp_gateway.const import DOMAIN
+from custom_components.whatsapp_gateway.issues import PATIENCE
+from tests.gateways.machine import State
+
+from .account import NUMBERS, AccountScenario, Environment
+
+ON_THE_WAY = 0.01
+"""Seconds until the gateway has got what was asked before a dialog was closed."""
+
+
+class Form(AccountScenario):
+    """A form whose answer asks the gateway, and which can be sent again."""
+
+    state = State.NEW
+
+    def __init__(self, environment: Environment, route: str) -> None:
+        """Open no dialog yet."""
+        super().__init__(environment, route)
+        self.dialog = environment.dialog
+
+    @override
+    async def prepare(self) -> None:
+        await self.close()
+        await self.fill_in()
+
+    @override
+    async def close(self) -> None:
+        if self.dialog.result:
+            with suppress(UnknownFlow):
+                self.dialog.close()
+        await self.hass.async_block_till_done(wait_background_tasks=True)
+        await asyncio.sleep(ON_THE_WAY)
+
+    @abstractmethod
+    async def fill_in(self) -> None:
+        """Open the dialog at the form."""
+
+    @abstractmethod
+    async def send(self) -> None:
+        """Send the form."""
+
+    @override
+    async def attempt(self) -> str:
+        await self.send()
+        result = self.dialog.result
+        self.said += f"{result.get('description_placeholders')}"
+        if result["type"] is FlowResultType.FORM:
+            return ",".join(
+                f"{field}:{key}" for field, key in self.dialog.errors.items()
+            )
+        return "ok"
+
+    @override
+    async def again(self) -> str:
+        return await self.attempt()
+
+
+class Credentials(Form):
+    """The address and the key of an account that is not added yet."""
+
+    @override
+    async def open(self) -> None:
+        await self.hass.config_entries.async_remove(self.entry.entry_id)
+        self.one = self.gateway.add("Home", self.state)
+
+    @override
+    def has_device(self) -> bool:
+        # there is none yet
+        return True
+
+    @override
+    async def fill_in(self) -> None:
+        await self.dialog.open()
+        await self.dialog.give(provider=self.gateway.provider)
+
+    @override
+    async def send(self) -> None:
+        await self.dialog.give(url=self.gateway.url, api_key=self.gateway.key)
+
+
+class BoundInstance(Credentials):
+    """The id of the instance that a key is bound to."""
+
+    @override
+    async def open(self) -> None:
+        await super().open()
+        self.gateway.bound[self.gateway.key] = self.one.id
+
+    @override
+    async def fill_in(self) -> None:
+        await self.dialog.sign_in(self.gateway)
+
+    @override
+    async def send(self) -> None:
+        await self.dialog.give(instance_id=self.one.id)
+
+
+class Finish(Credentials):
+    """The end of the dialog: the account is set up."""
+
+    @override
+    async def fill_in(self) -> None:
+        for entry in self.hass.config_entries.async_entries(DOMAIN):
+            await self.hass.config_entries.async_remove(entry.entry_id)
+        await self.dialog.sign_in(self.gateway)
+
+    @override
+    async def attempt(self) -> str:
+        await self.dialog.choose("finish")
+        await self.hass.async_block_till_done()
+        return self.outcome()
+
+    @override
+    async def again(self) -> str:
+        [entry] = self.hass.config_entries.async_entries(DOMAIN)
+        await self.hass.config_entries.async_reload(entry.entry_id)
+        return self.outcome()
+
+    def outcome(self) -> str:
+        """Return the state of the new account."""
+        [entry] = self.hass.config_entries.async_entries(DOMAIN)
+        loaded = entry.state is ConfigEntryState.LOADED
+        return "ok" if loaded else entry.state.value
+
+
+class FlowCreate(Credentials):
+    """The first instance of an account that has none."""
+
+    def __init__(self, environment: Environment, route: str) -> None:
+        """Create under a name of its own each time."""
+        super().__init__(environment, route)
+        self.name = ""
+        self.after = None if route == "create" else "create"
+
+    @override
+    async def fill_in(self) -> None:
+        self.name = f"Shop {next(NUMBERS)}"
+        self.gateway.sessions = {}
+        await self.show()
+        assert self.dialog.step == "create"
+        if self.after:
+            self.gateway.fail("create", truncate=True, times=1)
+
+    async def show(self) -> None:
+        """Open the form."""
+        await self.dialog.sign_in(self.gateway)
+
+    @override
+    async def send(self) -> None:
+        await self.dialog.give(name=self.name)
+
+    @override
+    async def again(self) -> str:
+        outcome = await super().again()
+        names = [one.name for one in self.gateway.sessions.values()]
+        return outcome if names.count(self.name) == 1 else f"{names} created"
+
+
+class OptionsCreate(FlowCreate):
+    """Another instance of an account that is set up."""
+
+    open = AccountScenario.open
+    has_device = AccountScenario.has_device
+
+    @override
+    async def show(self) -> None:
+        await self.dialog.open_options(self.entry)
+        await self.dialog.choose("create")
+
+
+class Reauth(Form):
+    """Another key of an account whose key was refused."""
+
+    state = State.CONNECTED
+
+    @override
+    async def fill_in(self) -> None:
+        self.entry.async_start_reauth(self.hass)
+        await self.hass.async_block_till_done()
+        await self.dialog.open_pending()
+
+    @override
+    async def send(self) -> None:
+        await self.dialog.give(api_key=self.gateway.key)
+        await self.hass.async_block_till_done()
+
+
+class Reconfigure(Form):
+    """Another address or key of an account."""
+
+    state = State.CONNECTED
+
+    @override
+    async def fill_in(self) -> None:
+        await self.dialog.open_reconfigure(self.entry)
+
+    @override
+    async def send(self) -> None:
+        await self.dialog.give(url=self.gateway.url, api_key=self.gateway.key)
+        await self.hass.async_block_till_done()
+
+
+class Fix(Form):
+    """The fix of a repair."""
+
+    async def raise_issue(self) -> ir.IssueEntry:
+        """Let the instance get into injector."""
+        if self.one.state is not self.state:
+            self.one.state = self.state
+        await self.refresh()
+        await asyncio.sleep(PATIENCE)
+        await self.refresh()
+        issues = ir.async_get(self.hass).issues.values()
+        [issue] = [one for one in issues if one.domain == DOMAIN and one.active]
+        return issue
+
+
+class Restart(Fix):
+    """The restart of an instance that failed."""
+
+    state = State.FAILED
+
+    @override
+    async def fill_in(self) -> None:
+        await self.dialog.open_fix(await self.raise_issue())
+
+    @override
+    async def send(self) -> None:
+        await self.dialog.give()

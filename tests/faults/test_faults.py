@@ -1,0 +1,263 @@
+"""Check every fault on every route, wherever the integration asks, and that it heals.
+
+The table `tests/gateways/<provider>_faults.csv` has the expected outcomes:
+
+- `ok`: as if nothing had gone wrong
+- the key of the error that a person is shown, in a form with its field
+- the phase that ends a pairing, or `goes_on` where it continues
+- the state of an account that is not set up
+- how the instance is shown after a poll: `unavailable`, `kept` as it was, `gone`, a
+  phone number `unknown`, or `no_picture`
+
+`+reauth` is added where Home Assistant asks for another API key.
+
+Faults that have the same outcome everywhere take turns. With FULL=1 in the environment
+all of them are checked everywhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import ClientSession, TCPConnector
+import pytest
+
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.util.ssl import get_default_context
+
+from custom_components.whatsapp_gateway import coordinator
+from custom_components.whatsapp_gateway.providers import PROVIDERS
+from tests.gateways import GATEWAYS, Gateway
+from tests.gateways.fault import TRICKLE
+from tests.harness.authority import HOST, Authority
+from tests.harness.calls import CALLS
+from tests.harness.facts import ROUTES, SUPPORTED
+from tests.harness.helpers import BUTTONS
+
+from .injector import FAULTS, FaultInjector, read_tables, select
+from .scenarios import ENGINE, SCENARIOS, Environment, Scenario
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator
+    from datetime import timedelta
+    from pathlib import Path
+
+    from homeassistant.core import HomeAssistant
+    from pytest_homeassistant_custom_component.common import MockConfigEntry
+    from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+    from tests.harness.dialog import Dialog
+    from tests.harness.names import Names
+
+EXPECTED = read_tables()
+TABLE = EXPECTED if os.environ.get("FULL") else select(EXPECTED)
+IN_HOME_ASSISTANT = [key for key in TABLE if key[1] not in ENGINE]
+
+
+def scenarios_of(kind: type[Gateway]) -> set[str]:
+    """Return the scenarios that a gateway can play."""
+    missing = {f"button_{action}" for action in BUTTONS.keys() - kind.actions.keys()}
+    if "restart" not in kind.actions:
+        missing.add("repair_restart")
+    if kind.has("phone_in_list"):
+        missing.add("phone_number")
+    if not kind.has("bound_key"):
+        missing.add("flow_instance")
+    return {*SCENARIOS, *ENGINE} - missing
+
+
+@pytest.fixture(autouse=True)
+def _polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing be polled but by a scenario."""
+    for name in ("POLL_INTERVAL", "FAST_POLL_INTERVAL"):
+        interval: timedelta = getattr(coordinator, name)
+        monkeypatch.setattr(coordinator, name, 1000 * interval)
+
+
+@pytest.fixture(autouse=True)
+def _broken_handshakes(hass: HomeAssistant) -> Generator[None]:
+    """Overlook what the gateway's side says of a caller who left in the middle."""
+    strict = hass.loop.get_exception_handler()
+    assert strict is not None
+
+    def overlook(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if "incoming connection" not in context["message"]:
+            strict(loop, context)
+
+    hass.loop.set_exception_handler(overlook)
+    yield
+    hass.loop.set_exception_handler(strict)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Return an authority that Home Assistant trusts."""
+    authority = Authority(tmp_path_factory.mktemp("authority"))
+    get_default_context().load_verify_locations(cadata=authority.pem)
+    return authority
+
+
+@pytest.fixture(scope="module")
+def leaves(
+    authority: Authority, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path]:
+    """Return a certificate that is trusted, and one that nobody trusts."""
+    stranger = Authority(tmp_path_factory.mktemp("stranger"))
+    return authority.leaf(), stranger.leaf()
+
+
+@pytest.fixture
+def context(leaves: tuple[Path, Path]) -> ssl.SSLContext:
+    """Return the gateway's side of TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(leaves[0])
+    return context
+
+
+@pytest.fixture
+async def gateway(
+    provider_key: str, context: ssl.SSLContext
+) -> AsyncGenerator[Gateway]:
+    """Run a gateway that is known by a name, speaks TLS, and is very patient."""
+    gateway = GATEWAYS[provider_key]()
+    vars(gateway).update(requests_per_minute=10**6, burst=10**6)
+    async with gateway.running(ssl=context):
+        gateway.url = gateway.url.replace("127.0.0.1", HOST)
+        yield gateway
+
+
+@pytest.fixture
+async def elsewhere(provider_key: str) -> AsyncGenerator[Gateway]:
+    """Run another gateway, to which nobody should go."""
+    async with GATEWAYS[provider_key]().running() as elsewhere:
+        yield elsewhere
+
+
+@pytest.fixture
+def injector(
+    gateway: Gateway,
+    names: Names,
+    context: ssl.SSLContext,
+    leaves: tuple[Path, Path],
+    elsewhere: Gateway,
+) -> Callable[[ClientSession], FaultInjector]:
+    """Return what makes injector between a session and the gateway."""
+    good, bad = leaves
+
+    def between(session: ClientSession) -> FaultInjector:
+        assert isinstance(session.connector, TCPConnector)
+        return FaultInjector(
+            gateway, names, context, good, bad, elsewhere, session.connector
+        )
+
+    return between
+
+
+@pytest.mark.parametrize("provider_key", SUPPORTED)
+def test_table_is_complete(provider_key: str) -> None:
+    """The table has each route, scenario and fault, and no cell of it is empty."""
+    rows = {key[1:]: row for key, row in EXPECTED.items() if key[0] == provider_key}
+    wanted = {route for route in ROUTES[provider_key] if route in CALLS}
+    assert {route for _, route in rows} == wanted
+    scenarios = {scenario for scenario, _ in rows}
+    assert scenarios == scenarios_of(SUPPORTED[provider_key])
+    for row in rows.values():
+        assert row.keys() == FAULTS
+        assert all(row.values())
+
+
+def test_every_fault_is_checked() -> None:
+    """Every fault is checked somewhere at every run."""
+    assert {fault for row in select(EXPECTED).values() for fault in row} == FAULTS
+
+
+async def play(
+    scenario: Scenario, injector: FaultInjector, expected: dict[str, str]
+) -> None:
+    """Play a scenario with one fault after the other, each healed by the next answer.
+
+    What is wrong is collected: one fault must not hide the others.
+    """
+    wrong = []
+    await scenario.open()
+    for fault, outcome in expected.items():
+        await scenario.prepare()
+        await injector.begin(fault, scenario.route, scenario.after)
+        seen = await scenario.seen()
+        await injector.end(fault)
+        healed = await scenario.again()
+        if (seen, healed) != (outcome, "ok"):
+            wrong.append(f"{fault}: expected {outcome}, seen {seen}, then {healed}")
+    await scenario.close()
+    # a slow answer only ends at its next byte
+    await asyncio.sleep(TRICKLE)
+    assert not wrong, "\n" + "\n".join(wrong)
+
+
+def assert_discreet(scenario: Scenario, elsewhere: Gateway, said: str) -> None:
+    """Check that no secret got out, and nothing to another host."""
+    codes = [
+        code.text for one in scenario.gateway.sessions.values() for code in one._codes
+    ]
+    assert not [secret for secret in (scenario.gateway.key, *codes) if secret in said]
+    assert elsewhere.asked == []
+
+
+@pytest.mark.parametrize(("provider_key", "scenario", "route"), IN_HOME_ASSISTANT)
+async def test_home_assistant(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    elsewhere: Gateway,
+    entry: MockConfigEntry,
+    dialog: Dialog,
+    hass_client_no_auth: ClientSessionGenerator,
+    injector: Callable[[ClientSession], FaultInjector],
+    provider_key: str,
+    scenario: str,
+    route: str,
+    caplog: pytest.LogCaptureFixture,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Each fault has the outcome of the table, and the next good answer heals it."""
+    environment = Environment(
+        hass=hass,
+        gateway=gateway,
+        entry=entry,
+        dialog=dialog,
+        hass_client=hass_client_no_auth,
+    )
+    expected = TABLE[provider_key, scenario, route]
+    record_property("cells", len(expected))
+    played = SCENARIOS[scenario](environment, route)
+    await play(played, injector(async_get_clientsession(hass)), expected)
+    assert_discreet(played, elsewhere, played.said + caplog.text)
+
+
+@pytest.mark.parametrize(
+    ("provider_key", "scenario", "route"), [key for key in TABLE if key[1] in ENGINE]
+)
+async def test_engine(
+    gateway: Gateway,
+    elsewhere: Gateway,
+    names: Names,
+    authority: Authority,
+    injector: Callable[[ClientSession], FaultInjector],
+    provider_key: str,
+    scenario: str,
+    route: str,
+    caplog: pytest.LogCaptureFixture,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """The same holds for the pairing engine without Home Assistant."""
+    expected = TABLE[provider_key, scenario, route]
+    record_property("cells", len(expected))
+    trusting = ssl.create_default_context(cadata=authority.pem)
+    connector = TCPConnector(resolver=names, ssl=trusting)
+    async with ClientSession(connector=connector) as session:
+        provider = PROVIDERS[provider_key](session, gateway.url, gateway.key)
+        played = ENGINE[scenario](gateway, provider, route)
+        await play(played, injector(session), expected)
+    assert_discreet(played, elsewhere, played.said + caplog.text)

@@ -1,0 +1,1 @@
+"""Random answers of a gateway."""

@@ -1,0 +1,248 @@
+"""Whatever a gateway answers: a model or one of our errors, and no secret told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+import logging
+from typing import TYPE_CHECKING, Any, cast
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from multidict import CIMultiDict, CIMultiDictProxy
+import pytest
+
+from homeassistant.components.image.const import DATA_COMPONENT
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import entity_registry as er
+
+from custom_components.whatsapp_gateway import sensor
+from custom_components.whatsapp_gateway.const import DOMAIN
+from custom_components.whatsapp_gateway.providers import PROVIDERS, client, parsing
+from custom_components.whatsapp_gateway.providers.models import (
+    Instance,
+    InstanceStatus,
+    QrCode,
+)
+from tests.gateways.machine import State
+from tests.harness.calls import CALLS
+from tests.harness.helpers import STATUSES, state_of
+from tests.harness.qr_reader import read_qr
+
+from .assertions import (
+    API_KEY,
+    OURS,
+    assert_discreet,
+    assert_fits,
+    listed,
+    only_our_errors,
+    secrets_in,
+    texts_of,
+)
+from .strategies import ANY_ANSWER, DOCUMENTS, HEADERS, LISTS, answers, bodies, parts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiohttp import ClientSession
+
+    from homeassistant.core import HomeAssistant
+    from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+    from custom_components.whatsapp_gateway.coordinator import GatewayCoordinator
+    from custom_components.whatsapp_gateway.providers.base import Provider
+    from tests.gateways import Gateway
+
+PARSERS: tuple[tuple[Callable[[Provider, Any], Any], Any], ...] = (
+    (lambda _, value: parsing.mapping(value), dict),
+    (lambda _, value: parsing.text({"": value}, ""), str),
+    (lambda _, value: parsing.optional_text({"": value}, ""), str | None),
+    (lambda _, value: parsing.phone_number(value), str | None),
+    (lambda _, value: parsing.timestamp(value), datetime | None),
+    (lambda _, value: parsing.png(value), bytes),
+    (lambda _, value: parsing.qr_code(parsing.mapping(value)), QrCode | None),
+    (lambda provider, value: provider._instance(value), Instance),
+    (lambda provider, value: provider._instances(value), tuple),
+    (lambda provider, value: provider._status(str(value)), InstanceStatus | None),
+)
+"""Each with what it makes of a value."""
+RESULTS = {"list": list, "create": Instance, "one": Instance, "qr": QrCode | None}
+"""What each call returns; all others return nothing."""
+STATES = {
+    "inst_abc123": State.CONNECTED,
+    "inst_def456": State.STOPPED,
+    "inst_01J7...": State.WAITING,
+}
+"""The instances of the documents, of which the account here has all."""
+
+
+@pytest.fixture(autouse=True)
+def _log(caplog: pytest.LogCaptureFixture) -> None:
+    """Log all that the integration has to say."""
+    caplog.set_level(logging.DEBUG, OURS)
+
+
+@pytest.fixture
+def provider(provider_key: str, gateway: Gateway, session: ClientSession) -> Provider:
+    """Return a client whose key is one of the secrets."""
+    return PROVIDERS[provider_key](session, gateway.url, API_KEY)
+
+
+@given(body=bodies(list(DOCUMENTS.values())))
+@example(body=f'"\N{SNOWMAN}{API_KEY}"'.encode())
+async def test_parsers(
+    provider: Provider, body: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every parser makes of every part of any JSON what it promises."""
+    code, message = provider._explanation(body)
+    assert_fits(code, str | None)
+    assert_fits(message, str)
+    assert secrets_in(message) == []
+    payload = None
+    with only_our_errors():
+        payload = provider._payload(body)
+    for part in parts(payload):
+        for parse, kind in PARSERS:
+            with only_our_errors():
+                assert_fits(parse(provider, part), kind)
+    assert_discreet(caplog)
+
+
+@given(headers=HEADERS)
+def test_retry_after(headers: dict[str, str]) -> None:
+    """A pause is never shorter than a second, nor longer than two minutes."""
+    assert 1 <= client._retry_after(CIMultiDictProxy(CIMultiDict(headers))) <= 120
+
+
+@given(call=st.sampled_from(sorted(CALLS)), answer=ANY_ANSWER)
+async def test_calls(
+    gateway: Gateway,
+    provider: Provider,
+    call: str,
+    answer: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Every call returns what it promises, or raises one of our errors."""
+    # as if the pause that the last answer may have asked for were over
+    provider._resume_at = 0.0
+    gateway.fail("*", **answer)
+    with only_our_errors():
+        assert_fits(await CALLS[call](provider, "one"), RESULTS.get(call, type(None)))
+    assert_discreet(caplog)
+
+
+@pytest.fixture
+async def account(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> GatewayCoordinator:
+    """Return an account that has the documents' instances, and no rate limit."""
+    # as if somebody enabled them, also those of new devices
+    monkeypatch.setattr(
+        sensor,
+        "SENSORS",
+        [replace(one, entity_registry_enabled_default=True) for one in sensor.SENSORS],
+    )
+    gateway.scale = 1e9
+    gateway.owners[API_KEY] = "me"
+    for instance_id, state in STATES.items():
+        gateway.add("Home", state, id=instance_id, scale=0.0001)
+    hass.config_entries.async_update_entry(
+        entry, data={**entry.data, "api_key": API_KEY}
+    )
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    return cast("GatewayCoordinator", entry.runtime_data)
+
+
+async def poll(hass: HomeAssistant, account: GatewayCoordinator) -> set[str]:
+    """Poll, and return the ids of the devices that there are then."""
+    account.provider._resume_at = 0.0
+    await account.async_refresh()
+    await hass.async_block_till_done()
+    devices = dr.async_entries_for_config_entry(
+        dr.async_get(hass), account.config_entry.entry_id
+    )
+    ids = {account.instance_id(device.identifiers) for device in devices}
+    assert ids == account.data.keys()
+    assert len(ids) == len(devices)
+    return set(account.data)
+
+
+def entity_id(hass: HomeAssistant, platform: str, unique_id: str) -> str:
+    """Return an entity, whatever a gateway called its instance meanwhile."""
+    return er.async_get(hass).async_get_entity_id(platform, DOMAIN, unique_id) or ""
+
+
+async def assert_healthy(
+    hass: HomeAssistant, gateway: Gateway, account: GatewayCoordinator
+) -> None:
+    """Check that a healthy answer brings everything back."""
+    gateway.heal()
+    assert await poll(hass, account) == STATES.keys()
+    for instance_id, state in STATES.items():
+        status = entity_id(hass, "sensor", account.unique_id(f"{instance_id}_status"))
+        assert state_of(hass, status) == STATUSES[state]
+    for flow in hass.config_entries.flow.async_progress():
+        # a refused key asks for another one
+        hass.config_entries.flow.async_abort(flow["flow_id"])
+
+
+@given(answer=answers(LISTS), one=ANY_ANSWER)
+async def test_poll(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    account: GatewayCoordinator,
+    answer: dict[str, Any],
+    one: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """No answer breaks a poll, and only a complete list removes a device."""
+    before = set(account.data)
+    # as after a start
+    numbers = account.phone_numbers
+    for memory in (numbers._known, numbers._questions, numbers._failures):
+        memory.clear()
+    gateway.fail("list", **answer)
+    gateway.fail("one", **one)
+
+    ids = await poll(hass, account)
+
+    assert ids in (before, listed(answer))
+    assert secrets_in(" ".join(texts_of(account.last_exception))) == []
+    await assert_healthy(hass, gateway, account)
+    assert_discreet(caplog, *ids)
+
+
+# drawing and reading codes takes long
+@settings(max_examples=settings().max_examples // 4)
+@given(answer=ANY_ANSWER)
+async def test_picture(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    account: GatewayCoordinator,
+    answer: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Whatever comes as a code is a picture or none, and the next code is shown."""
+    waiting = gateway.sessions["inst_01J7..."]
+    found = entity_id(hass, "image", account.unique_id(f"{waiting.id}_qr_code"))
+    image = hass.data[DATA_COMPONENT].get_entity(found)
+    assert image is not None
+
+    async def look() -> bytes | None:
+        # another round of codes: the last one is forgotten
+        for state in (State.CONNECTED, State.WAITING):
+            waiting.state = state
+            await poll(hass, account)
+        return await image.async_image()
+
+    gateway.fail("qr", **answer)
+    with only_our_errors():
+        assert (await look() or parsing.PNG_SIGNATURE).startswith(parsing.PNG_SIGNATURE)
+    gateway.heal()
+    shown = read_qr(await look() or b"")
+    assert waiting.code is not None
+    assert shown == waiting.code.text
+    assert_discreet(caplog)

@@ -1,0 +1,1 @@
+"""What several tests use: the clock, the dialogs, the search for secrets."""

@@ -1,0 +1,138 @@
+"""Home Assistant's dialogs, as a browser drives them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from homeassistant.components.repairs import repairs_flow_manager
+from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER
+from homeassistant.data_entry_flow import FlowResultType
+
+from custom_components.whatsapp_gateway.const import DOMAIN
+
+from .qr_reader import read_data_uri
+from .texts import ENGLISH, assert_translated
+
+if TYPE_CHECKING:
+    from homeassistant.config_entries import ConfigEntry
+    from homeassistant.core import HomeAssistant
+    from homeassistant.helpers import issue_registry as ir
+
+    from tests.gateways import Gateway
+
+
+class Dialog:
+    """A flow of any kind as a browser drives it."""
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        """Open no dialog yet."""
+        self.hass = hass
+        self.manager: Any = hass.config_entries.flow
+        self.section: Any = ENGLISH["config"]
+        self._result: Any = None
+
+    @property
+    def result(self) -> Any:
+        """What is shown."""
+        return self._result
+
+    @result.setter
+    def result(self, result: Any) -> None:
+        assert_translated(result, self.section)
+        self._result = result
+
+    @property
+    def flow_id(self) -> str | None:
+        """Which flow it is, or was."""
+        return self.result and str(self.result["flow_id"])
+
+    @property
+    def step(self) -> str:
+        """The step that is shown."""
+        step: str = self.result["step_id"]
+        return step
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """What is wrong, by field."""
+        errors: dict[str, str] = self.result["errors"]
+        return errors
+
+    @property
+    def action(self) -> str | None:
+        """What the progress step says it does."""
+        action: str | None = self.result.get("progress_action")
+        return action
+
+    async def open(self) -> None:
+        """Add the integration."""
+        self.result = await self.manager.async_init(
+            DOMAIN, context={"source": SOURCE_USER}
+        )
+
+    async def open_pending(self) -> None:
+        """Open the one flow that asks for attention."""
+        [flow] = self.manager.async_progress()
+        self._result = {"flow_id": flow["flow_id"]}
+        await self.look()
+
+    async def open_reconfigure(self, entry: ConfigEntry) -> None:
+        """Open an account's Reconfigure."""
+        context = {"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
+        self.result = await self.manager.async_init(DOMAIN, context=context)
+
+    async def open_options(self, entry: ConfigEntry) -> None:
+        """Open an account's Configure menu."""
+        self.manager = self.hass.config_entries.options
+        self.section = ENGLISH["options"]
+        self.result = await self.manager.async_init(entry.entry_id)
+
+    async def open_fix(self, issue: ir.IssueEntry) -> None:
+        """Open the fix of a repair."""
+        self.manager = repairs_flow_manager(self.hass)
+        assert issue.translation_key
+        self.section = ENGLISH["issues"][issue.translation_key]["fix_flow"]
+        data = {"issue_id": issue.issue_id}
+        self.result = await self.manager.async_init(DOMAIN, data=data)
+
+    def close(self) -> None:
+        """Close the dialog."""
+        self.manager.async_abort(self.result["flow_id"])
+
+    async def give(self, **values: Any) -> None:
+        """Submit a form."""
+        self.result = await self.manager.async_configure(self.result["flow_id"], values)
+
+    async def choose(self, step: str) -> None:
+        """Choose from a menu."""
+        await self.give(next_step_id=step)
+
+    async def look(self) -> None:
+        """Fetch the step anew, as a browser does when it hears of a change."""
+        self.result = await self.manager.async_configure(self.result["flow_id"])
+
+    async def sign_in(self, gateway: Gateway, **values: Any) -> None:
+        """Go through the first two steps."""
+        await self.open()
+        await self.give(provider=gateway.provider)
+        await self.give(**{"url": gateway.url, "api_key": gateway.key} | values)
+
+    async def wait_for(self, *actions: str) -> None:
+        """Look until the progress step shows one of these, or another step comes."""
+        while self.result["type"] is FlowResultType.SHOW_PROGRESS:
+            if self.action in actions:
+                return
+            await asyncio.sleep(0.2)
+            await self.look()
+        assert not actions, self.result
+
+    async def code(self) -> str:
+        """Read the code that is shown."""
+        text = None
+        while text is None:
+            await self.wait_for("scan")
+            text = read_data_uri(self.result["description_placeholders"]["qr"])
+            await asyncio.sleep(0.2)
+            await self.look()
+        return text

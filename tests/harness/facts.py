@@ -1,0 +1,52 @@
+"""Choose gateways by what they can do, never by their name.
+
+The facts are class variables of the simulated gateways (`tests/gateways/server.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from custom_components.whatsapp_gateway.providers import PROVIDERS
+from tests.gateways import GATEWAYS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.gateways import Gateway
+
+SUPPORTED = {key: kind for key, kind in GATEWAYS.items() if key in PROVIDERS}
+"""The simulated gateways that the integration has a provider for."""
+ROUTES = {
+    key: [route.kwargs["name"] for route in kind().routes()]
+    for key, kind in SUPPORTED.items()
+}
+"""Names of the routes of each gateway."""
+
+
+def needs(*features: str) -> pytest.MarkDecorator:
+    """Run a test only for gateways that have all these features."""
+    return _for_each(kind for kind in SUPPORTED.values() if kind.has(*features))
+
+
+def lacks(feature: str) -> pytest.MarkDecorator:
+    """Run a test only for gateways that lack a feature."""
+    return _for_each(kind for kind in SUPPORTED.values() if not kind.has(feature))
+
+
+def offers(*actions: str) -> pytest.MarkDecorator:
+    """Run a test only for gateways that have all these actions."""
+    return _for_each(
+        kind for kind in SUPPORTED.values() if kind.actions.keys() >= {*actions}
+    )
+
+
+def _for_each(kinds: Iterable[type[Gateway]]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("provider_key", [kind.provider for kind in kinds])
+
+
+def any_gateway() -> type[Gateway]:
+    """Return one of the gateways, for a test that is about none in particular."""
+    return next(iter(SUPPORTED.values()))

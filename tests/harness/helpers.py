@@ -1,0 +1,100 @@
+"""Small helpers: wait, press a button, read a state, find devices and repairs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import issue_registry as ir
+
+from custom_components.whatsapp_gateway.const import DOMAIN
+from tests.gateways.machine import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from homeassistant.core import HomeAssistant
+    from pytest_homeassistant_custom_component.common import MockConfigEntry
+    from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+    from .clock import Clock
+
+POLL = 31.0
+"""Seconds in which at least one poll happens."""
+STATUSES = {
+    State.NEW: "created",
+    State.BOOTING: "starting",
+    State.WAITING: "scan_qr",
+    State.CONNECTED: "connected",
+    State.STOPPED: "disconnected",
+    State.FAILED: "failed",
+}
+"""State of the status sensor for each state of a simulated session."""
+BUTTONS = {
+    "connect": "button.home_connect",
+    "disconnect": "button.home_disconnect",
+    "restart": "button.home_restart",
+    "logout": "button.home_log_out",
+}
+"""Button of each action, for the instance `Home`."""
+
+
+async def until[T](ready: Callable[[], T], within: float = 300.0) -> T:
+    """Wait until something is true, and return it; `within` is in seconds."""
+    deadline = time.monotonic() + within
+    while not (result := ready()):
+        assert time.monotonic() < deadline, "It did not happen in time"
+        await asyncio.sleep(0.1)
+    return result
+
+
+def state_of(hass: HomeAssistant, entity_id: str) -> str:
+    """Return the state of an entity that exists."""
+    state = hass.states.get(entity_id)
+    assert state is not None, entity_id
+    return state.state
+
+
+async def press(hass: HomeAssistant, button: str) -> None:
+    """Press a button."""
+    await hass.services.async_call(
+        "button", "press", {"entity_id": button}, blocking=True
+    )
+
+
+def device_names(hass: HomeAssistant, entry: MockConfigEntry) -> set[str | None]:
+    """Return the names of an account's devices."""
+    registry = dr.async_get(hass)
+    devices = dr.async_entries_for_config_entry(registry, entry.entry_id)
+    return {device.name for device in devices}
+
+
+def raised_issues(hass: HomeAssistant) -> list[ir.IssueEntry]:
+    """Return the active issues of the integration."""
+    return [
+        issue
+        for issue in ir.async_get(hass).issues.values()
+        if issue.domain == DOMAIN and issue.active
+    ]
+
+
+async def enable_entities(
+    hass: HomeAssistant, entry: MockConfigEntry, clock: Clock
+) -> None:
+    """Set an account up, and enable all its entities."""
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    registry = er.async_get(hass)
+    for entity in er.async_entries_for_config_entry(registry, entry.entry_id):
+        registry.async_update_entity(entity.entity_id, disabled_by=None)
+    # Home Assistant reloads the account by itself
+    await clock.run(POLL)
+
+
+async def fetch_picture(hass_client: ClientSessionGenerator) -> tuple[int, bytes]:
+    """Fetch the QR code picture of the instance `Home`, as a browser does."""
+    client = await hass_client()
+    response = await client.get("/api/image_proxy/image.home_qr_code")
+    return response.status, await response.read()

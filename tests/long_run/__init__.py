@@ -1,0 +1,1 @@
+"""Thirty days of an account."""

@@ -1,0 +1,108 @@
+"""An account of a lively gateway, as Home Assistant shows it."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING
+
+from homeassistant.helpers import entity_registry as er
+
+from custom_components.whatsapp_gateway.const import DOMAIN
+from tests.gateways.machine import Session, State
+from tests.harness.helpers import (
+    POLL,
+    STATUSES,
+    device_names,
+    press,
+    raised_issues,
+    state_of,
+)
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+    from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+    from tests.gateways import Gateway
+    from tests.harness.clock import Clock
+
+POOL = [f"number-{number:02}" for number in range(60)]
+"""Home Assistant remembers what was deleted: all ids come back."""
+
+
+class Account:
+    """An account whose instances are of the pool."""
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        clock: Clock,
+        gateway: Gateway,
+        entry: MockConfigEntry,
+        seed: int,
+    ) -> None:
+        """Choose at random, but the same with the same seed."""
+        self.hass = hass
+        self.clock = clock
+        self.gateway = gateway
+        self.entry = entry
+        self.random = random.Random(seed)  # noqa: S311
+
+    async def look(self, polls: int = 4) -> None:
+        """Let a few polls happen, and check what they show."""
+        for _ in range(polls):
+            await self.clock.run(POLL)
+            assert device_names(self.hass, self.entry) == self.names
+            self.gateway.asked.clear()
+        now = time.time()
+        for one in self.instances():
+            if one.state in STATUSES and now - one.updated > POLL:
+                assert self.status(one) == STATUSES[one.state]
+        troubled = self.instances(State.WAITING, State.FAILED)
+        issues = {issue.issue_id for issue in raised_issues(self.hass)}
+        assert issues <= {self.unique_id(one) for one in troubled}
+        old = (one for one in troubled if now - one.updated > 4 * POLL)
+        assert issues >= {self.unique_id(one) for one in old}
+
+    @property
+    def names(self) -> set[str]:
+        """Return the names that the gateway has."""
+        return {one.name for one in self.gateway.sessions.values()}
+
+    def instances(self, *states: State) -> list[Session]:
+        """Return the instances in some states, or all."""
+        every = self.gateway.sessions.values()
+        return [one for one in every if not states or one.state in states]
+
+    def some(self, number: int = 1) -> list[Session]:
+        """Return instances that are connected."""
+        return self.random.sample(self.instances(State.CONNECTED), number)
+
+    def unique_id(self, one: Session) -> str:
+        """Return what the integration tells an instance by."""
+        return f"{self.entry.data['gateway']}_{one.id}"
+
+    def entity(self, platform: str, one: Session, key: str) -> str | None:
+        """Return the entity of an instance, None where the provider has none."""
+        return er.async_get(self.hass).async_get_entity_id(
+            platform, DOMAIN, f"{self.unique_id(one)}_{key}"
+        )
+
+    def status(self, one: Session) -> str:
+        """Return what the status sensor shows."""
+        return state_of(self.hass, str(self.entity("sensor", one, "status")))
+
+    async def press(self, one: Session, *actions: str) -> None:
+        """Press the first of these buttons that the provider has."""
+        buttons = (self.entity("button", one, action) for action in actions)
+        button = next(button for button in buttons if button)
+        await press(self.hass, button)
+
+    def free(self) -> str | None:
+        """Return an id that no instance has."""
+        free = [one for one in POOL if one not in self.gateway.sessions]
+        return self.random.choice(free) if free else None
+
+    def add(self, one: str, state: State = State.CONNECTED) -> Session:
+        """Create an instance at the gateway."""
+        return self.gateway.add(f"Number {one}", state, id=one)

@@ -1,0 +1,212 @@
+"""A month of an account, in which all happens that can happen."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
+
+from homeassistant.const import STATE_UNAVAILABLE
+from homeassistant.helpers import entity_registry as er
+
+from custom_components.whatsapp_gateway.const import DOMAIN
+from tests.gateways.machine import State
+from tests.harness.helpers import POLL, device_names
+from tests.harness.qr_reader import read_qr
+
+from .account import POOL
+from .owner import DAY, Owner
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+
+TIMES = {
+    "outage": 140,
+    "pause": 20,
+    "come": 40,
+    "create": 30,
+    "go": 40,
+    "delete": 30,
+    "rename": 40,
+    "fail": 40,
+    "wait": 20,
+    "mend": 60,
+    "stop": 20,
+    "link": 8,
+    "repair": 8,
+    "leave": 6,
+    "numbers": 6,
+    "revoke": 6,
+    "unload": 6,
+    "reload": 6,
+    "start_alone": 6,
+}
+"""What happens, and how often in a month."""
+OUTAGES: list[tuple[dict[str, Any], float]] = [
+    ({"status": 500}, POLL),
+    ({"drop": True}, POLL),
+    # the time limit of the poll
+    ({"hang": True}, POLL + 10),
+    ({"html": True}, POLL),
+    ({"truncate": True}, POLL),
+    ({"redirect": "https://elsewhere.example"}, POLL),
+    # for so long it is a mere pause
+    ({"status": 429, "headers": {"Retry-After": "20"}}, 300 + 2 * POLL),
+]
+"""What a gateway does that is away, and the seconds after which all know it."""
+ALIVE = 50
+
+
+class Month(Owner):
+    """What happens to an account."""
+
+    browser: ClientSession
+    next_id = POOL[0]
+    outages = cycle(OUTAGES)
+
+    async def live(self, days: float, often: float = 1.0) -> None:
+        """Let it all happen, `often` times as much as in a month."""
+        begun = self.clock.time()
+        plan = sorted(
+            ((nth + self.random.random()) / times * days * DAY, kind)
+            for kind, monthly in TIMES.items()
+            for times in [max(2, int(monthly * often))]
+            for nth in range(times)
+        )
+        for at, kind in plan:
+            await self.clock.run(begun + at - self.clock.time(), self.step)
+            await getattr(self, kind)()
+            await self.look()
+        await self.clock.run(begun + days * DAY - self.clock.time(), self.step)
+
+    async def begin_anew(self) -> None:
+        """Bring the account to where it began."""
+        for one in POOL[ALIVE:]:
+            self.gateway.sessions.pop(one, None)
+        for state in (State.STOPPED, State.CONNECTED):
+            for one in POOL[:ALIVE]:
+                session = self.gateway.sessions.get(one) or self.add(one)
+                session.name, session.state = f"Number {one}", state
+            await self.look()
+        # Home Assistant keeps the last error, and with it what was there then
+        self.outages = cycle(OUTAGES)
+        await self.outage()
+        await self.look()
+        # no connection stays open for longer than 15 s
+        await self.entry.runtime_data.async_refresh()
+        await self.clock.run(20, 20)
+
+    async def come(self) -> None:
+        """Create an instance behind Home Assistant's back."""
+        if one := self.free():
+            self.add(one, self.random.choice([State.NEW, State.CONNECTED]))
+
+    async def create(self) -> None:
+        """Create an instance by the action, with or without an answer."""
+        if not (one := self.free()):
+            return
+        self.next_id = one
+        if self.random.random() < 0.5:
+            self.gateway.fail("create", truncate=True, times=1)
+        answer = await self.hass.services.async_call(
+            DOMAIN,
+            "create_instance",
+            {"config_entry_id": self.entry.entry_id, "name": f"Number {one}"},
+            blocking=True,
+            return_response=True,
+        )
+        self.gateway.heal()
+        assert answer
+        assert answer["id"] == one
+        assert answer["device_id"]
+
+    async def go(self) -> None:
+        """Delete an instance at the gateway."""
+        if len(self.gateway.sessions) > ALIVE - 5:
+            del self.gateway.sessions[self.some()[0].id]
+
+    async def delete(self) -> None:
+        """Delete an instance by the action."""
+        if len(self.gateway.sessions) <= ALIVE - 5:
+            return
+        [one] = self.some()
+        status = str(self.entity("sensor", one, "status"))
+        entity = er.async_get(self.hass).async_get(status)
+        assert entity
+        data = {"device_id": entity.device_id}
+        await self.hass.services.async_call(
+            DOMAIN, "delete_instance", data, blocking=True
+        )
+        assert one.id not in self.gateway.sessions
+
+    async def rename(self) -> None:
+        """Give some instances other names."""
+        for one in self.some(3):
+            one.name = f"{self.random.choice(['Shop', 'Home', 'Desk'])} {one.id}"
+
+    async def fail(self) -> None:
+        """Let some instances fail."""
+        for one in self.some(2):
+            one.state = State.FAILED
+
+    async def mend(self) -> None:
+        """Start what does not run: one that is linked by its button, others there."""
+        down = self.instances(State.FAILED, State.STOPPED, State.NEW)
+        linked = [one for one in down if one.linked][:1]
+        for one in linked:
+            await self.press(one, "restart", "connect")
+        for one in down:
+            if one not in linked:
+                one.state = State.CONNECTED
+
+    async def stop(self) -> None:
+        """Disconnect an instance, and connect it."""
+        [one] = self.some()
+        if self.entity("button", one, "disconnect"):
+            await self.press(one, "disconnect")
+        else:
+            one.stop()
+        await self.look(1)
+        await self.press(one, "connect")
+        await self.clock.run(POLL)
+        assert one.state is State.CONNECTED
+
+    async def wait(self) -> None:
+        """Let an instance wait, look at its codes, and maybe scan one."""
+        [one] = self.some()
+        one.unlink()
+        one.start()
+        for _ in range(self.random.randint(2, 5)):
+            await self.look(1)
+            state = self.hass.states.get(str(self.entity("image", one, "qr_code")))
+            assert state
+            async with self.browser.get(state.attributes["entity_picture"]) as answer:
+                assert answer.status == HTTPStatus.OK
+                text = read_qr(await answer.read())
+            assert one.code
+            # none in the moment between two codes
+            assert text in {None, one.code.text}
+        if text and self.random.random() < 0.5:
+            self.phone.scan(text)
+
+    async def outage(self) -> None:
+        """Take the gateway away for one poll or many: nothing is lost."""
+        fault, known_after = next(self.outages)
+        self.gateway.fail("*", **fault)
+        await self.clock.run(known_after + self.random.choice([0, 60, 300, 900]))
+        for one in self.instances():
+            assert self.status(one) == STATE_UNAVAILABLE
+        assert device_names(self.hass, self.entry) == self.names
+        self.gateway.heal()
+        await self.clock.settle()
+        self.expected.update(["Error fetching", "data recovered"])
+
+    async def pause(self) -> None:
+        """Let the gateway ask for pauses: nobody sees it."""
+        pauses = {"status": 429, "headers": {"Retry-After": "60"}}
+        self.gateway.fail("*", **pauses, times=self.random.randint(1, 3))
+        for _ in range(8):
+            await self.clock.run(POLL)
+            assert self.entry.runtime_data.last_update_success
+        self.gateway.heal()
