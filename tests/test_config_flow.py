@@ -21,7 +21,7 @@ from pytest_homeassistant_custom_component.common import (
     async_capture_events,
 )
 
-from custom_components.whatsapp_gateway import pairing
+from custom_components.whatsapp_gateway.pairing import engine as pairing
 from custom_components.whatsapp_gateway.const import DOMAIN
 from custom_components.whatsapp_gateway.providers import PROVIDERS
 

@@ -21,7 +21,7 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 
-from custom_components.whatsapp_gateway.qr import blank
+from custom_components.whatsapp_gateway.pairing.qr import blank
 
 from .gateways.machine import CODE_LIVES, State
 from .harness.facts import SUPPORTED, lacks, needs

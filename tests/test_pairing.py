@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from custom_components.whatsapp_gateway import code_clock, pairing
-from custom_components.whatsapp_gateway.pairing import Pairing, Phase, pair
-from custom_components.whatsapp_gateway.qr import blank
+from custom_components.whatsapp_gateway.pairing import code_clock, engine as pairing
+from custom_components.whatsapp_gateway.pairing.engine import Pairing, Phase, pair
+from custom_components.whatsapp_gateway.pairing.qr import blank
 
 from .gateways import ExpiredCodeError, Gateway, VirtualPhone
 from .gateways.machine import CODE_LIVES, State

@@ -16,7 +16,7 @@ from custom_components import whatsapp_gateway
 from custom_components.whatsapp_gateway import button, image, sensor
 from custom_components.whatsapp_gateway.binary_sensor import CONNECTED
 from custom_components.whatsapp_gateway.const import ERROR_KEYS
-from custom_components.whatsapp_gateway.pairing import ONGOING, Phase
+from custom_components.whatsapp_gateway.pairing.engine import ONGOING, Phase
 from custom_components.whatsapp_gateway.providers import PROVIDERS
 from custom_components.whatsapp_gateway.providers.models import InstanceStatus
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from custom_components.whatsapp_gateway.pairing import pair
+from custom_components.whatsapp_gateway.pairing.engine import pair
 from custom_components.whatsapp_gateway.providers.models import InstanceStatus, QrCode
 
 from .gateways.machine import CODE_LIVES, State, new_code_text

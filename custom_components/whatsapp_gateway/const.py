@@ -11,12 +11,14 @@ from .providers.models import (
     CodeRejected,
     GatewayError,
     KeyBound,
+    NotActivated,
     NotFound,
     RateLimited,
     Rejected,
     TooManyInstances,
     Unauthorized,
     Unreachable,
+    UnsupportedServer,
 )
 
 DOMAIN: Final = "whatsapp_gateway"
@@ -44,6 +46,8 @@ ERROR_KEYS: Final[dict[type[GatewayError], str]] = {
     Rejected: "rejected",
     CodeRejected: "rejected",
     TooManyInstances: "too_many_instances",
+    NotActivated: "not_activated",
+    UnsupportedServer: "unsupported_server",
     Closed: "account_unavailable",
 }
 """Translation key of each error."""

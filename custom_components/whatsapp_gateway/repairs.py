@@ -47,9 +47,7 @@ class InstanceRepairFlow(PairingFlow, RepairsFlow):
         self._instance = instance
         self._kind = kind
 
-    async def async_step_init(
-        self, _user_input: dict[str, Any] | None = None
-    ) -> Any:
+    async def async_step_init(self, _user_input: dict[str, Any] | None = None) -> Any:
         """Show the QR code; only a failed session is restarted before that."""
         can_restart = Action.RESTART in self.coordinator.provider.actions
         if self._kind is Kind.FAILED and can_restart:
@@ -58,15 +56,11 @@ class InstanceRepairFlow(PairingFlow, RepairsFlow):
             return await self.async_step_connect()
         return await self.async_step_pair()
 
-    async def async_step_restart(
-        self, user_input: dict[str, Any] | None = None
-    ) -> Any:
+    async def async_step_restart(self, user_input: dict[str, Any] | None = None) -> Any:
         """Restart the session after a confirmation."""
         return await self._async_confirm("restart", Action.RESTART, user_input)
 
-    async def async_step_connect(
-        self, user_input: dict[str, Any] | None = None
-    ) -> Any:
+    async def async_step_connect(self, user_input: dict[str, Any] | None = None) -> Any:
         """Start the session of an instance that is not linked by a QR code."""
         return await self._async_confirm("connect", Action.CONNECT, user_input)
 

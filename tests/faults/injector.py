@@ -11,7 +11,7 @@ from pathlib import Path
 import time
 from typing import TYPE_CHECKING, Any
 
-from custom_components.whatsapp_gateway.providers import client
+from custom_components.whatsapp_gateway.providers import http as client
 from tests import gateways
 from tests.harness.facts import SUPPORTED
 

@@ -19,7 +19,7 @@ from custom_components.whatsapp_gateway.providers.models import (
     QrCode,
 )
 from custom_components.whatsapp_gateway.providers.parsing import PNG_SIGNATURE
-from custom_components.whatsapp_gateway.qr import render
+from custom_components.whatsapp_gateway.pairing.qr import render
 from tests.gateways.picture import data_uri
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ BUTTONS = {
     "connect": "button.home_connect",
     "disconnect": "button.home_disconnect",
     "restart": "button.home_restart",
-    "logout": "button.home_log_out",
+    "logout": "button.home_unlink_phone",
 }
 """Button of each action, for the instance `Home`."""
 

@@ -9,7 +9,7 @@ from .qr_reader import read_qr
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from custom_components.whatsapp_gateway.pairing import Pairing, Phase
+    from custom_components.whatsapp_gateway.pairing.engine import Pairing, Phase
 
 
 async def phases(pairings: AsyncIterator[Pairing]) -> list[Phase]:

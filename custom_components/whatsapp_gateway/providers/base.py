@@ -55,6 +55,13 @@ class Provider(ABC):
     """Address of the hosted service; None if people host the gateway themselves."""
     dashboard_url: str | None = None
     """Web page on which people manage their instances."""
+    example_url: ClassVar[str | None] = None
+    """Example of an address, if there is no default one."""
+    key_required: ClassVar[bool] = True
+    name_pattern: ClassVar[str | None] = None
+    """Regular expression that names of new instances have to match completely."""
+    pairing_code_interval: ClassVar[float | None] = None
+    """Seconds after which to ask for the pairing code again; None: once a round."""
     auth_header: ClassVar[tuple[str, str]]
     """Name of the header, and its value with `{}` for the API key."""
     errors: ClassVar[Mapping[str, type[GatewayError]]] = {}
@@ -212,6 +219,33 @@ class Provider(ABC):
 
         May start the session, so call it only while somebody links a phone.
         """
+
+    async def start_code_pairing(self, instance_id: str, phone_number: str) -> None:  # noqa: ARG002
+        """Start the session of an instance that is to be linked by a pairing code.
+
+        `phone_number` consists of the digits of the international format.
+        """
+        await self.perform(Action.CONNECT, instance_id)
+
+    async def pairing_code(self, instance_id: str, phone_number: str) -> str | None:
+        """Return the code to enter on the phone with this number, None if not yet.
+
+        Call it only while the instance waits to be linked (`SCAN_QR`). The code has
+        eight characters and no dash; it is a secret.
+        """
+        raise NotImplementedError
+
+    async def server_version(self) -> str | None:
+        """Return the version of the server, None if the gateway doesn't report it.
+
+        Raises `UnsupportedServer` for a version that is known not to work.
+        """
+        return None
+
+    @classmethod
+    async def recognizes(cls, session: ClientSession, url: str) -> bool:  # noqa: ARG003
+        """Return whether a server of this kind answers at an address, without a key."""
+        return False
 
     @abstractmethod
     async def delete(self, instance_id: str) -> None:

@@ -39,6 +39,8 @@ class Feature(Flag):
     """A new instance can have metadata."""
     LAST_SEEN = auto()
     """The gateway reports when an instance was last seen."""
+    PAIRING_CODE = auto()
+    """A phone can be linked by entering a code on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +134,14 @@ class BadResponse(GatewayError):
 
 class TooManyInstances(GatewayError):
     """The account has more instances than this integration can handle."""
+
+
+class NotActivated(GatewayError):
+    """The server works only after its owner has activated it: show its message."""
+
+
+class UnsupportedServer(GatewayError):
+    """The version of the server is known not to work: show its message."""
 
 
 class Closed(GatewayError):
