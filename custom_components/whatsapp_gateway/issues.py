@@ -39,7 +39,9 @@ KINDS = {
     InstanceStatus.FAILED: Kind.FAILED,
 }
 
-UNCLEAR = frozenset[InstanceStatus | None]({InstanceStatus.STARTING, None})
+UNCLEAR = frozenset[InstanceStatus | None](
+    {InstanceStatus.STARTING, InstanceStatus.PASSKEY, None}
+)
 """Statuses that may get better or worse, so they change nothing."""
 
 

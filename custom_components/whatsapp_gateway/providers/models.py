@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class InstanceStatus(StrEnum):
-    """Status of an instance, in the words of the Wappfy document."""
+    """Status of an instance, in the words of the Wappfy document and one more."""
 
     CREATED = "created"
     STARTING = "starting"
@@ -19,6 +19,8 @@ class InstanceStatus(StrEnum):
     CONNECTED = "connected"
     DISCONNECTED = "disconnected"
     FAILED = "failed"
+    PASSKEY = "passkey"
+    """Linking has to be completed in the gateway's own dashboard."""
 
 
 class Action(StrEnum):

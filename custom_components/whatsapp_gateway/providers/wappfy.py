@@ -46,7 +46,11 @@ class Wappfy(Provider):
     default_url = "https://api.wappfy.io"
     dashboard_url = "https://wappfy.io"
     auth_header = ("X-Api-Key", "{}")
-    statuses: ClassVar = {status.value: status for status in InstanceStatus}
+    statuses: ClassVar = {
+        status.value: status
+        for status in InstanceStatus
+        if status is not InstanceStatus.PASSKEY
+    }
     actions = frozenset(Action)
     all_features = Feature.CREATE
     instance_types: ClassVar = {
