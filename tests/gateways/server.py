@@ -38,6 +38,8 @@ class Gateway(ABC):
     statuses: Mapping[State, str]
     key: ClassVar[str]
     """The API key of the customer that tests and the demo are."""
+    session_type: ClassVar[type[Session]] = Session
+    """Class of the instances, where a gateway keeps more about them."""
 
     def __init__(self, *, scale: float = 1.0) -> None:
         """Run `scale` times as fast as the clock."""
@@ -72,7 +74,7 @@ class Gateway(ABC):
     def add(self, name: str, state: State = State.NEW, **values: Any) -> Session:
         """Create an instance behind the back of Home Assistant."""
         values = {"id": self.new_id(), "owner": "me", "scale": self.scale, **values}
-        session = Session(name=name, **values)
+        session = self.session_type(name=name, **values)
         if state is not State.NEW:
             session.state = state
         self.sessions[session.id] = session
