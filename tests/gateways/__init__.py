@@ -5,6 +5,7 @@ from __future__ import annotations
 from .fault import Fault
 from .phone import ExpiredCodeError, VirtualPhone
 from .server import Gateway
+from .waha import WahaGateway
 from .wappfy import WappfyGateway
 from .whatisup import WhatIsUpGateway
 
@@ -12,13 +13,19 @@ GATEWAYS: dict[str, type[Gateway]] = {
     "wappfy": WappfyGateway,
     "whatisup": WhatIsUpGateway,
 }
+MORE_GATEWAYS: dict[str, type[Gateway]] = {
+    "waha": WahaGateway,
+}
+"""Gateways that the integration does not speak to yet."""
 
 __all__ = [
     "GATEWAYS",
+    "MORE_GATEWAYS",
     "ExpiredCodeError",
     "Fault",
     "Gateway",
     "VirtualPhone",
+    "WahaGateway",
     "WappfyGateway",
     "WhatIsUpGateway",
 ]
