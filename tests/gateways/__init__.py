@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .evolution import EvolutionGateway
 from .fault import Fault
 from .phone import ExpiredCodeError, VirtualPhone
 from .server import Gateway
@@ -15,12 +16,14 @@ GATEWAYS: dict[str, type[Gateway]] = {
 }
 MORE_GATEWAYS: dict[str, type[Gateway]] = {
     "waha": WahaGateway,
+    "evolution": EvolutionGateway,
 }
 """Gateways that the integration does not speak to yet."""
 
 __all__ = [
     "GATEWAYS",
     "MORE_GATEWAYS",
+    "EvolutionGateway",
     "ExpiredCodeError",
     "Fault",
     "Gateway",
