@@ -116,11 +116,11 @@ class EvolutionGateway(EvolutionServer):
         return [row for row in rows if getattr(row, attribute) == value]
 
     def _row(self, instance: EvolutionInstance) -> dict[str, Any]:
-        reason = instance.reason
+        row, reason = instance.to_dict(), instance.reason
         payload = '{"error":{"output":{"statusCode":%s}}}'
         created = iso(instance.created, milliseconds=True)
         return {
-            **instance.to_dict(),
+            **row,
             "clientName": "evolution_exchange",
             "disconnectionReasonCode": reason,
             "disconnectionObject": None if reason is None else payload % reason,

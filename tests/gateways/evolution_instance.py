@@ -233,8 +233,10 @@ class EvolutionInstance(Session):
 
         They may be out of date: nothing clears them when an instance is linked.
         """
+        # first, because it changes the others
+        state = self.state
         code, count, before = self._kept, self._shown, self._kept
-        if self.state is State.WAITING and (issued := self._issued(time.time())):
+        if state is State.WAITING and (issued := self._issued(time.time())):
             count += len(issued)
             code, before = issued[-1], issued[-2] if len(issued) > 1 else before
         if self.pairing_number is None or code is None:
@@ -244,11 +246,13 @@ class EvolutionInstance(Session):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the parts of the row that the pairing and the phone decide."""
+        # it also lets the time pass on which the rest depends
+        word = self.row_word
         linked = self.account is not None
         return {
             "id": self.uuid,
             "name": self.id,
-            "connectionStatus": self.row_word,
+            "connectionStatus": word,
             "ownerJid": f"{self.account}@s.whatsapp.net" if linked else None,
             "profileName": "Home" if linked else None,
             "profilePicUrl": None,
