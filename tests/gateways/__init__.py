@@ -17,7 +17,7 @@ for _module in iter_modules(__path__):
 
 GATEWAYS: dict[str, type[Gateway]] = {
     kind.provider: kind
-    for kind in sorted(Gateway.__subclasses__(), key=lambda kind: kind.title)
+    for kind in sorted(Gateway.kinds.values(), key=lambda kind: kind.title)
 }
 """Every simulated gateway by the key of its provider."""
 
