@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from aiohttp import ClientSession
 
-    from .clock import Clock
+    from .harness.clock import Clock
 
 NUMBER = "4915112345678"
 BAILEYS = "WHATSAPP-BAILEYS"
