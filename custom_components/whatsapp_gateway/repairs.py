@@ -92,6 +92,8 @@ class InstanceRepairFlow(PairingFlow, RepairsFlow):
         await self._async_refresh()
         if self.linked:
             return self.async_create_entry(data={})
+        if self.gone:
+            return self.async_abort(reason="instance_gone")
         return self.async_abort(
             reason="not_linked",
             description_placeholders={"name": escape_markdown(self._instance.name)},
