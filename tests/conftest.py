@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
     from custom_components.whatsapp_gateway.providers.base import Provider
 
+SLOWEST = ("long_run", "faults", "fuzz")
+"""Folders whose tests take longest, the slowest first."""
+
 settings.register_profile(
     "each_run",
     max_examples=40,
@@ -57,6 +60,16 @@ def pytest_sessionstart() -> None:
     logging.getLogger().setLevel(logging.DEBUG)
     # does not bear frozen time
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with the slowest tests, so that none of them runs alone at the end."""
+
+    def turn(item: pytest.Item) -> int:
+        folder = item.path.parent.name
+        return SLOWEST.index(folder) if folder in SLOWEST else len(SLOWEST)
+
+    items.sort(key=turn)
 
 
 @pytest.hookimpl(wrapper=True)
