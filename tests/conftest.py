@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from aiohttp import ClientSession
+import freezegun
 from hypothesis import HealthCheck, settings
 import pytest
 
@@ -36,6 +37,27 @@ if TYPE_CHECKING:
 SLOWEST = ("long_run", "faults", "fuzz")
 """Folders whose tests take longest, the slowest first."""
 
+# freezegun looks through all modules at each test; nothing in these depends on time
+freezegun.configure(
+    extend_ignore_list=[
+        "_pytest",
+        "acme",
+        "aiogithubapi",
+        "bleak",
+        "boto3",
+        "botocore",
+        "cryptography",
+        "dbus_fast",
+        "habluetooth",
+        "hass_nabucasa",
+        "PIL",
+        "pygments",
+        "requests",
+        "syrupy",
+        "urllib3",
+        "zeroconf",
+    ]
+)
 settings.register_profile(
     "each_run",
     max_examples=40,
