@@ -9,10 +9,12 @@ from playwright.async_api import expect
 import pytest
 
 from tests.harness.facts import SUPPORTED, any_gateway
+from tests.harness.texts import ENGLISH
 
 if TYPE_CHECKING:
     from .home import GatewayProcess, Home
 
+CONFIG = ENGLISH["config"]
 MENU_OF_ACCOUNT = 1
 """After the page's own menu."""
 
@@ -23,13 +25,13 @@ async def test_later(home: Home, gateways: GatewayProcess, provider: str) -> Non
     """Link from the Configure menu, repair an unlinked number, change the account."""
     await gateways.create(provider, "Kitchen")
     await home.sign_in(provider, gateways.url(provider))
-    await home.click("Finish without linking")
+    await home.click(CONFIG["step"]["instances"]["menu_options"]["finish"])
     await home.page.get_by_role("button", name="finish").click()
     await home.wait_for_state("sensor.kitchen_status", "created")
 
     await home.open_integration()
     await home.page.get_by_role("button", name="Configure").first.click()
-    await home.click("Link an instance")
+    await home.click(ENGLISH["options"]["step"]["init"]["menu_options"]["link"])
     instance_id = await gateways.scan(await home.read_code(shot="configure"))
     await expect(home.page.get_by_text("Options successfully saved")).to_be_visible(
         timeout=6000
@@ -42,7 +44,8 @@ async def test_later(home: Home, gateways: GatewayProcess, provider: str) -> Non
     await home.press("button.kitchen_connect")
     await home.wait_for_state("sensor.kitchen_status", "scan_qr")
     await home.page.goto(f"{home.url}/config/repairs")
-    issue = home.page.get_by_text("Kitchen needs to be linked again")
+    title = ENGLISH["issues"]["not_linked"]["title"].format(name="Kitchen")
+    issue = home.page.get_by_text(title)
     await issue.click(timeout=90_000)
     await home.shot("repair")
     await gateways.scan(await home.read_code(shot="repair"))
@@ -56,7 +59,7 @@ async def test_reconfigure(home: Home, gateways: GatewayProcess, provider: str) 
     """Change the key: a wrong one is told beside its field, and corrected in place."""
     await gateways.create(provider, "Kitchen")
     await home.sign_in(provider, gateways.url(provider))
-    await home.click("Finish without linking")
+    await home.click(CONFIG["step"]["instances"]["menu_options"]["finish"])
     await home.page.get_by_role("button", name="finish").click()
     await home.wait_for_state("sensor.kitchen_status", "created")
 
@@ -67,10 +70,12 @@ async def test_reconfigure(home: Home, gateways: GatewayProcess, provider: str) 
     await home.click("Reconfigure")
     await home.page.locator("input[type=password]").fill("wrong")
     await home.submit()
-    await expect(home.page.get_by_text("refuses this API key")).to_be_visible()
+    error = home.page.get_by_text(CONFIG["error"]["invalid_auth"])
+    await expect(error).to_be_visible()
     await home.shot("reconfigure")
     await home.page.locator("input[type=password]").fill(SUPPORTED[provider].key)
     await home.submit()
     # newer versions have words of their own
-    done = re.compile("has been changed|was successful")
+    ours = re.escape(CONFIG["abort"]["reconfigure_successful"])
+    done = re.compile(f"{ours}|was successful")
     await expect(home.page.get_by_text(done)).to_be_visible()
