@@ -16,7 +16,7 @@ from aiohttp import ClientSession
 
 from homeassistant.const import __version__
 
-from tests.gateways import GATEWAYS
+from tests.harness.facts import SUPPORTED
 from tests.harness.live import ROOT, StartFailed, check_free, prepare, running, started
 
 from .servers import PORTS
@@ -84,10 +84,10 @@ async def _first_to_stop(processes: dict[str, Process]) -> None:
 def _explanation(url: str, page: str) -> str:
     """Return what a person needs for a tour."""
     add = f"{url}/config/integrations/dashboard/add?domain=whatsapp_gateway"
-    first, *_, last = (kind.title for kind in GATEWAYS.values())
+    first, *_, last = (kind.title for kind in SUPPORTED.values())
     accounts = "\n".join(
         f"          {kind.title:<15} http://127.0.0.1:{PORTS[key]}    {kind.key}"
-        for key, kind in GATEWAYS.items()
+        for key, kind in SUPPORTED.items()
     )
     return dedent(f"""
         Ready.

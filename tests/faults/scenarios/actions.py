@@ -33,7 +33,7 @@ class Button(AccountScenario):
 
     @override
     async def prepare(self) -> None:
-        self.one.linked, self.one.state = False, self.state
+        self.instance.linked, self.instance.state = False, self.state
         await self.refresh()
         self.before = state_of(self.hass, STATUS)
 
@@ -56,7 +56,7 @@ class Picture(AccountScenario):
     async def prepare(self) -> None:
         # takes the picture away that is still there
         await asyncio.sleep(LONGEST_LIFE)
-        self.one.state = self.state
+        self.instance.state = self.state
         await self.refresh()
 
     @override
@@ -64,9 +64,9 @@ class Picture(AccountScenario):
         state = self.hass.states.get("image.home_qr_code")
         assert state is not None
         answer = await self.client.get(state.attributes["entity_picture"])
-        assert self.one.code is not None
+        assert self.instance.code is not None
         if answer.status == HTTPStatus.OK:
-            return str(read_qr(await answer.read()) == self.one.code.text and "ok")
+            return str(read_qr(await answer.read()) == self.instance.code.text and "ok")
         return "no_picture"
 
     @override
@@ -87,7 +87,7 @@ class CreateInstance(AccountScenario):
     @override
     async def prepare(self) -> None:
         self.name = f"Shop {next(NUMBERS)}"
-        self.gateway.sessions = {self.one.id: self.one}
+        self.gateway.sessions = {self.instance.id: self.instance}
         self.change()
 
     @override
@@ -99,7 +99,7 @@ class CreateInstance(AccountScenario):
     @override
     async def again(self) -> str:
         outcome = self.outcome if self.outcome == "ok" else await super().again()
-        names = [one.name for one in self.gateway.sessions.values()]
+        names = [session.name for session in self.gateway.sessions.values()]
         return outcome if names.count(self.name) == 1 else f"{names} created"
 
 
@@ -127,7 +127,7 @@ class DeleteInstance(AccountScenario):
 
     @override
     async def prepare(self) -> None:
-        self.gateway.sessions = {self.one.id: self.one}
+        self.gateway.sessions = {self.instance.id: self.instance}
         shop = self.gateway.add("Shop", State.CONNECTED)
         await self.refresh()
         device = self.device_of(shop)
@@ -143,5 +143,5 @@ class DeleteInstance(AccountScenario):
     async def again(self) -> str:
         gone = dr.async_get(self.hass).async_get(self.device_id) is None
         outcome = "ok" if gone else await super().again()
-        left = self.gateway.sessions.keys() - {self.one.id}
+        left = self.gateway.sessions.keys() - {self.instance.id}
         return f"{left} left" if left else outcome

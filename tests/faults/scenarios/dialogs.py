@@ -5,17 +5,20 @@ from __future__ import annotations
 from abc import abstractmethod
 import asyncio
 from contextlib import suppress
-from typing import override
+from typing import TYPE_CHECKING, override
 
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.data_entry_flow import FlowResultType, UnknownFlow
-from homeassistant.helpers import issue_registry as ir
 
 from custom_components.whatsapp_gateway.const import DOMAIN
 from custom_components.whatsapp_gateway.issues import PATIENCE
 from tests.gateways.machine import State
+from tests.harness.helpers import raised_issues
 
 from .account import NUMBERS, AccountScenario, Environment
+
+if TYPE_CHECKING:
+    from homeassistant.helpers import issue_registry as ir
 
 ON_THE_WAY = 0.01
 """Seconds until the gateway has got what was asked before a dialog was closed."""
@@ -74,7 +77,7 @@ class Credentials(Form):
     @override
     async def open(self) -> None:
         await self.hass.config_entries.async_remove(self.entry.entry_id)
-        self.one = self.gateway.add("Home", self.state)
+        self.instance = self.gateway.add("Home", self.state)
 
     @override
     def has_device(self) -> bool:
@@ -97,7 +100,7 @@ class BoundInstance(Credentials):
     @override
     async def open(self) -> None:
         await super().open()
-        self.gateway.bound[self.gateway.key] = self.one.id
+        self.gateway.bound[self.gateway.key] = self.instance.id
 
     @override
     async def fill_in(self) -> None:
@@ -105,7 +108,7 @@ class BoundInstance(Credentials):
 
     @override
     async def send(self) -> None:
-        await self.dialog.give(instance_id=self.one.id)
+        await self.dialog.give(instance_id=self.instance.id)
 
 
 class Finish(Credentials):
@@ -165,7 +168,7 @@ class FlowCreate(Credentials):
     @override
     async def again(self) -> str:
         outcome = await super().again()
-        names = [one.name for one in self.gateway.sessions.values()]
+        names = [session.name for session in self.gateway.sessions.values()]
         return outcome if names.count(self.name) == 1 else f"{names} created"
 
 
@@ -217,14 +220,13 @@ class Fix(Form):
     """The fix of a repair."""
 
     async def raise_issue(self) -> ir.IssueEntry:
-        """Let the instance get into injector."""
-        if self.one.state is not self.state:
-            self.one.state = self.state
+        """Let the instance get into trouble, and return its issue."""
+        if self.instance.state is not self.state:
+            self.instance.state = self.state
         await self.refresh()
         await asyncio.sleep(PATIENCE)
         await self.refresh()
-        issues = ir.async_get(self.hass).issues.values()
-        [issue] = [one for one in issues if one.domain == DOMAIN and one.active]
+        [issue] = raised_issues(self.hass)
         return issue
 
 
