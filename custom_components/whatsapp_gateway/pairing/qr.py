@@ -83,5 +83,5 @@ def _fit(image: Image.Image) -> Image.Image:
 
 def _png(image: Image.Image) -> bytes:
     buffer = BytesIO()
-    image.save(buffer, "PNG", optimize=True)
+    image.save(buffer, "PNG")
     return buffer.getvalue()
