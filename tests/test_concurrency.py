@@ -19,7 +19,6 @@ from custom_components.whatsapp_gateway.const import DOMAIN
 
 from .gateways.machine import State
 from .harness.dialog import Dialog
-from .harness.facts import offers
 from .harness.helpers import device_names, press, state_of, until
 
 if TYPE_CHECKING:
@@ -41,25 +40,6 @@ def troubles(caplog: pytest.LogCaptureFixture) -> list[str]:
 async def press_button(hass: HomeAssistant, action: str, name: str = "home") -> None:
     """Press a button of an instance."""
     await press(hass, f"button.{name}_{action}")
-
-
-@offers("connect", "disconnect", "restart")
-async def test_actions_in_turn(
-    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
-) -> None:
-    """The action that was asked for last is performed last."""
-    one = gateway.add("Home", State.CONNECTED)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    gateway.fail("restart", delay=0.5)
-    restart = asyncio.create_task(press_button(hass, "restart"))
-    await until(lambda: gateway.count("restart"))
-    disconnect = asyncio.create_task(press_button(hass, "disconnect"))
-    await asyncio.sleep(0.2)
-    assert gateway.count("disconnect") == 0
-    await asyncio.gather(restart, disconnect)
-
-    assert one.state is State.STOPPED
-    await until(lambda: state_of(hass, "sensor.home_status") == "disconnected")
 
 
 async def test_press_that_nobody_waits_for(

@@ -440,7 +440,7 @@ async def test_code_refreshes(
     session = await open_linking(State.STOPPED)
     for _ in range(30):
         await dialog.look()
-    codes = set()
+    codes: set[str] = set()
     while len(codes) < 3:
         codes.add(await dialog.code())
 
