@@ -11,7 +11,7 @@ from homeassistant.helpers import entity_registry as er
 
 from tests.gateways.machine import Session, State
 from tests.harness.dialog import Dialog
-from tests.harness.helpers import POLL, raised_issues, state_of
+from tests.harness.helpers import POLL, state_of
 
 from .account import Account
 
@@ -90,7 +90,7 @@ class Owner(Account):
         """Link an instance from the Configure menu."""
         session, dialog = await self.open_link()
         await self.scan(dialog)
-        assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+        assert dialog.result["reason"] == "linked"
         assert session.state is State.CONNECTED
 
     async def leave(self) -> None:
@@ -106,9 +106,8 @@ class Owner(Account):
         session.unlink()
         session.state = self.random.choice([State.WAITING, State.FAILED])
         await self.look()
-        issues = {issue.issue_id: issue for issue in raised_issues(self.hass)}
         dialog = Dialog(self.hass)
-        await dialog.open_fix(issues[self.unique_id(session)])
+        await dialog.open_fix(self.issues[session.id])
         if dialog.step == "restart":
             await dialog.give()
         await self.scan(dialog)

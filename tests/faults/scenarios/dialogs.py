@@ -63,7 +63,8 @@ class Form(AccountScenario):
             return ",".join(
                 f"{field}:{key}" for field, key in self.dialog.errors.items()
             )
-        return "ok"
+        gone = result.get("reason") == "instance_gone"
+        return "instance_gone" if gone else "ok"
 
     @override
     async def again(self) -> str:
@@ -223,3 +224,9 @@ class Restart(Fix):
     @override
     async def send(self) -> None:
         await self.dialog.give()
+
+    @override
+    async def again(self) -> str:
+        if self.dialog.result["type"] is FlowResultType.ABORT:
+            await self.fill_in()
+        return await super().again()
