@@ -23,9 +23,11 @@ from .home import GatewayProcess, Home
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
 
-    from playwright.async_api import Browser
+    from playwright.async_api import Browser, ViewportSize
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
+PHONE: ViewportSize = {"width": 390, "height": 844}
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -119,7 +121,7 @@ async def home(
     async with AsyncExitStack() as stack:
         live = await stack.enter_async_context(running(config, port=port))
         page = await browser.new_page(
-            viewport={"width": 390, "height": 844} if phone else None,
+            viewport=PHONE if phone else DESKTOP,
             color_scheme="dark" if theme == "dark" else "light",
             device_scale_factor=2 if phone else 1,
             # it reloads the page on the first visit, which closes dialogs

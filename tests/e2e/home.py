@@ -21,19 +21,31 @@ if TYPE_CHECKING:
     from playwright.async_api import Locator, Page
 
 INTEGRATION_PAGE = "/config/integrations/integration/whatsapp_gateway"
-FIRST_LAYOUT = 2.0
-"""Seconds in which a dialog may still load what shows its text."""
-RECORD_BOXES = """markdown => {
-    window.boxes = new Set();
+RECORD_BOXES = """dialog => {
+    const find = root => {
+        for (const element of root.querySelectorAll("*")) {
+            if (element.matches("ha-markdown-element img")) return element;
+            const found = element.shadowRoot && find(element.shadowRoot);
+            if (found) return found;
+        }
+    };
+    window.boxes = {};
     const look = () => {
-        const image = (markdown.shadowRoot ?? markdown).querySelector("img");
-        const box = image?.getBoundingClientRect();
-        window.boxes.add(box ? [box.x, box.y, box.width, box.height].join() : "none");
-        if (markdown.isConnected) requestAnimationFrame(look);
+        const image = find(dialog.shadowRoot);
+        const box = image?.complete && image.getBoundingClientRect();
+        if (box) {
+            const at = [box.x, box.y, box.width, box.height].join();
+            (window.boxes[at] ??= {})[image.src] = true;
+        }
+        if (dialog.isConnected) requestAnimationFrame(look);
     };
     look();
 }"""
-"""Note the place and size of the picture in a text at each frame."""
+"""Note place, size and content of the picture in a dialog at each frame.
+
+The frontend builds the dialog's content anew after each change, so some frames have no
+picture.
+"""
 
 
 @dataclass
@@ -72,6 +84,10 @@ class GatewayProcess:
         """Scan what a camera has read; return the ID of the instance."""
         instance_id: str = (await self._post("/scan", text=text))["id"]
         return instance_id
+
+    async def scan_now(self, instance_id: str) -> None:
+        """Scan what an instance shows, though nobody has read it from a screen."""
+        await self._post("/scan", id=instance_id)
 
     async def unlink(self, instance_id: str) -> None:
         """Remove the linked device on the phone."""
@@ -115,8 +131,8 @@ class Home:
 
     @property
     def code(self) -> Locator:
-        """Return the picture of the QR code in the dialog."""
-        return self.page.get_by_alt_text("QR code", exact=True)
+        """Return the picture in the dialog; it has lost its alternative text there."""
+        return self.page.locator("dialog-data-entry-flow ha-markdown-element img")
 
     async def add_account(
         self, provider: str, url: str, *, key: str | None = None
@@ -152,10 +168,14 @@ class Home:
         await self.close()
 
     async def read_code(
-        self, *, other_than: str | None = None, shot: str = "dialog"
+        self,
+        *,
+        other_than: str | None = None,
+        seconds: float = 60,
+        shot: str = "dialog",
     ) -> str:
         """Read a QR code from what is on screen, as a phone's camera does."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + seconds
         while True:
             text = read_qr(await self.shot(shot))
             if text and text != other_than:
@@ -174,12 +194,15 @@ class Home:
     @asynccontextmanager
     async def still_picture(self) -> AsyncIterator[None]:
         """Check that the picture in the dialog neither moves nor changes its size."""
-        await asyncio.sleep(FIRST_LAYOUT)
-        markdown = self.page.locator("step-flow-progress ha-markdown-element")
-        await markdown.evaluate(RECORD_BOXES)
+        await self.page.locator("dialog-data-entry-flow").evaluate(RECORD_BOXES)
         yield
-        boxes = await self.page.evaluate("[...window.boxes]")
-        assert len(boxes) == 1, boxes
+        boxes = await self.page.evaluate("window.boxes")
+        assert len(boxes) == 1, boxes.keys()
+        [pictures] = boxes.values()
+        texts = {read_data_uri(picture) for picture in pictures}
+        # two codes, and between them a picture that is none
+        assert len(texts) == 3
+        assert None in texts
 
     async def expect_linked(self, name: str, *, seconds: float = 4) -> None:
         """Check that the dialog soon says that a number is linked."""
@@ -215,19 +238,27 @@ class Home:
         async with self.api.delete(path) as response:
             assert response.ok, await response.text()
 
-    async def save_dashboard(self, *cards: dict[str, Any]) -> None:
-        """Replace the default dashboard by one with these cards, and open it."""
-        view = {"title": "Home", "cards": cards}
+    async def open_dashboard(self, config: dict[str, Any]) -> None:
+        """Create a dashboard and open it."""
         await self.page.goto(f"{self.url}/config")
         await self.page.wait_for_function(
             "document.querySelector('home-assistant')?.hass?.connected"
         )
-        await self.page.evaluate(
-            "config => document.querySelector('home-assistant')"
-            ".hass.callWS({type: 'lovelace/config/save', config})",
-            {"views": [view]},
-        )
-        await self.page.goto(f"{self.url}/lovelace")
+        dashboard = {"title": "Test", "url_path": "test-dashboard", "mode": "storage"}
+        for message in (
+            {"type": "lovelace/dashboards/create", **dashboard},
+            {
+                "type": "lovelace/config/save",
+                "url_path": dashboard["url_path"],
+                "config": config,
+            },
+        ):
+            await self.page.evaluate(
+                "message => document.querySelector('home-assistant').hass"
+                ".callWS(message)",
+                message,
+            )
+        await self.page.goto(f"{self.url}/{dashboard['url_path']}")
 
     async def open_integration(self) -> None:
         """Open the page of the integration with its accounts."""

@@ -14,17 +14,16 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("provider", SUPPORTED)
+# a gateway that doesn't tell when a code ends has to have WhatsApp's own times
+@pytest.mark.parametrize("scale", [1.0])
 async def test_first_link(home: Home, gateways: GatewayProcess, provider: str) -> None:
-    """Add an account, see the code change twice, scan it; unlink, and link again."""
+    """Add an account, see its code change, scan it; unlink, and link again."""
     await home.add_account(provider, gateways.url(provider))
     await home.create("Kitchen")
     first = await home.read_code()
     async with home.still_picture():
-        second = await home.read_code(other_than=first)
-        third = await home.read_code(other_than=second)
-    assert len({first, second, third}) == 3
-
-    instance_id = await gateways.scan(third)
+        second = await home.read_code(other_than=first, seconds=90)
+    instance_id = await gateways.scan(second)
     await home.expect_linked("Kitchen")
     await home.shot("linked")
     await home.close()
