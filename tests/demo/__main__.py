@@ -103,13 +103,12 @@ def _explanation(url: str, page: str) -> str:
 
           1. Open "Add the integration", choose {first}, and enter its address and key.
           2. Create an instance. Its QR code appears and refreshes automatically.
-          3. Scan the code on the phone's page. The dialog says that the number is linked.
+          3. Scan the code on the phone's page. The dialog says that it is linked.
           4. Unlink the number on the phone's page. After a minute, a repair appears
              under Settings. Fix it with the QR code.
-          5. Link or create more instances: select Configure (the gear) next to the
-             account.
-          6. Create an automation from a blueprint: Settings > Automations & scenes >
-             Blueprints. History and Activity show what happened to your numbers.
+          5. Select Configure (the gear) next to the account to link more instances.
+          6. Try the blueprints: Settings > Automations & scenes > Blueprints. History
+             and Activity show what happened to your numbers.
           7. Try a wrong API key, and add {last} as well.
 
         Press Ctrl-C to stop. What you did is kept; start with --reset to begin again.

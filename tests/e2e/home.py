@@ -164,7 +164,9 @@ class Home:
     async def skip_linking(self) -> None:
         """End the setup without linking."""
         await self.click("Finish without linking")
-        await expect(self.page.get_by_text("The account has been added")).to_be_visible()
+        await expect(
+            self.page.get_by_text("The account has been added")
+        ).to_be_visible()
         await self.close()
 
     async def read_code(

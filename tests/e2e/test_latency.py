@@ -1,0 +1,141 @@
+"""Dialogs on a slow network: the QR code has to be there at once, every time.
+
+Home Assistant announces a change of a dialog once, maybe before the browser listens.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.harness.facts import any_gateway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .home import GatewayProcess, Home
+
+OPENINGS = int(os.environ.get("OPENINGS", "20"))
+"""How often each dialog is opened."""
+LIMIT = 3.0
+"""Seconds from the opening of the step until the QR code is shown."""
+
+pytestmark = [
+    pytest.mark.parametrize("look", ["light-desktop"]),
+    pytest.mark.parametrize("latency", [100, 400]),
+    pytest.mark.parametrize("provider", [any_gateway().provider]),
+    pytest.mark.parametrize("scale", [1.0]),
+]
+
+
+async def limit_network(home: Home, latency: int) -> None:
+    """Delay all that the browser sends and receives, by milliseconds."""
+    session = await home.page.context.new_cdp_session(home.page)
+    await session.send("Network.enable")
+    conditions = {"downloadThroughput": -1, "uploadThroughput": -1}
+    await session.send(
+        "Network.emulateNetworkConditions",
+        {"offline": False, "latency": latency, **conditions},
+    )
+
+
+def key_of_others() -> str:
+    """Return the API key of another customer of the gateway."""
+    owners = any_gateway()().owners
+    return next(key for key, owner in owners.items() if owner != "me")
+
+
+@pytest.fixture
+def report(
+    record_property: Callable[[str, object], None],
+) -> Callable[[list[float]], None]:
+    """Print how long the openings took, and add it to the report of the test."""
+
+    def write(took: list[float]) -> None:
+        longest = f"longest of {len(took)} openings: {max(took):.2f} s"
+        record_property("openings", longest)
+        print(longest)
+
+    return write
+
+
+async def test_setup(
+    home: Home,
+    gateways: GatewayProcess,
+    provider: str,
+    latency: int,
+    report: Callable[[list[float]], None],
+) -> None:
+    """Add an account and link its instance; close the dialog, remove the account."""
+    instance_id = await gateways.create(provider, "Kitchen")
+    url = gateways.url(provider)
+    # keeps the integration's page open
+    await home.add_account(provider, url, key=key_of_others())
+    await home.skip_linking()
+    others = await home.accounts()
+    await home.open_integration()
+    await limit_network(home, latency)
+    took = []
+    for _ in range(OPENINGS):
+        await gateways.new_round(instance_id)
+        await home.start_setup()
+        await home.enter_account(provider, url)
+        await home.click("Link an instance")
+        took.append(await home.wait_for_code(LIMIT))
+        await home.close()
+        accounts = await home.accounts()
+        [entry_id] = {*accounts.values()} - {*others.values()}
+        await home.delete_account(entry_id)
+    report(took)
+
+
+async def test_configure(
+    home: Home,
+    gateways: GatewayProcess,
+    provider: str,
+    latency: int,
+    report: Callable[[list[float]], None],
+) -> None:
+    """Link an instance from the Configure menu, and close the dialog."""
+    instance_id = await gateways.create(provider, "Kitchen")
+    await home.add_account(provider, gateways.url(provider))
+    await home.skip_linking()
+    await home.open_integration()
+    await limit_network(home, latency)
+    took = []
+    for _ in range(OPENINGS):
+        await gateways.new_round(instance_id)
+        await home.page.get_by_role("button", name="Configure").first.click()
+        await home.click("Link an instance")
+        took.append(await home.wait_for_code(LIMIT))
+        await home.close()
+    report(took)
+
+
+async def test_repair(
+    home: Home,
+    gateways: GatewayProcess,
+    provider: str,
+    latency: int,
+    report: Callable[[list[float]], None],
+) -> None:
+    """Open the repair of an instance that waits for a scan, and close it."""
+    instance_id = await gateways.create(provider, "Kitchen")
+    await gateways.new_round(instance_id)
+    await gateways.scan_now(instance_id)
+    await home.add_account(provider, gateways.url(provider))
+    await home.wait_for_state("sensor.kitchen_status", "connected")
+    await gateways.new_round(instance_id)
+    await home.page.goto(f"{home.url}/config/repairs")
+    repair = home.page.get_by_text("WhatsApp number Kitchen isn't linked")
+    await repair.wait_for(timeout=150_000)
+    await limit_network(home, latency)
+    took = []
+    for _ in range(OPENINGS):
+        await gateways.new_round(instance_id)
+        await repair.first.click()
+        took.append(await home.wait_for_code(LIMIT))
+        await home.close()
+    report(took)
