@@ -108,7 +108,7 @@ def listed(answer: dict[str, Any]) -> set[str] | None:
     By the words of the documents, without a look at the integration's parsers.
     """
     try:
-        found = json.loads(answer["body"].decode(), parse_int=float)
+        found = json.loads(answer["body"].decode("utf-8-sig"), parse_int=float)
     except (ValueError, RecursionError):
         return None
     if not 200 <= answer["status"] <= 204 or not isinstance(found, dict | list):
@@ -131,8 +131,8 @@ def listed(answer: dict[str, Any]) -> set[str] | None:
     )
     if total is None or pages is None or limit is None:
         return None
-    complete = len(ids) >= total if total else pages or len(items) < (limit or 1)
-    return ids if complete else None
+    # the same page again, as here, brings nothing new and ends the list
+    return ids if 2 * len(items) >= total else None
 
 
 def count_in(page: dict[str, Any], key: str) -> float | None:
