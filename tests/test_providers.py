@@ -27,6 +27,7 @@ from custom_components.whatsapp_gateway.providers.models import (
     Action,
     BadResponse,
     Closed,
+    Feature,
     GatewayError,
     Instance,
     InstanceStatus,
@@ -42,7 +43,7 @@ from custom_components.whatsapp_gateway.providers.redact import MAX_LENGTH
 from .gateways.machine import BOOT, State
 from .gateways.picture import data_uri
 from .harness.calls import CALLS, READS, answer
-from .harness.facts import ROUTES, needs
+from .harness.facts import ROUTES, lacks, needs
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -690,3 +691,20 @@ async def test_no_secret_in_the_log(
     assert "/qr: 200" in caplog.text
     for secret in (gateway.key, one.code.text, data_uri(one.code.text)[30:90]):
         assert secret not in caplog.text
+
+
+@lacks("pairing_code")
+async def test_without_optional_features(
+    gateway: Gateway, provider: Provider, session: ClientSession
+) -> None:
+    """A gateway that lacks optional features says so, and asks nothing for them."""
+    assert Feature.PAIRING_CODE not in provider.features
+    assert await provider.server_version() is None
+    assert not await provider.recognizes(session, gateway.url)
+    with pytest.raises(NotImplementedError):
+        await provider.pairing_code("one", "4915112345678")
+    assert gateway.asked == []
+
+    created = await provider.create("Home")
+    await provider.start_code_pairing(created.id, "4915112345678")
+    assert gateway.sessions[created.id].starts == 1

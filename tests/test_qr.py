@@ -8,7 +8,12 @@ from PIL import Image
 import pytest
 import qrcode
 
-from custom_components.whatsapp_gateway.pairing.qr import SIZE, blank, render
+from custom_components.whatsapp_gateway.pairing.qr import (
+    QUIET_ZONE,
+    SIZE,
+    blank,
+    render,
+)
 from custom_components.whatsapp_gateway.providers.models import BadResponse, QrCode
 
 from .gateways.machine import new_code_text
@@ -37,14 +42,23 @@ def test_drawn(raw: str) -> None:
         assert image.getpixel((0, 0)) == 255
 
 
-@pytest.mark.parametrize("border", [0, 4])
-def test_gateway_picture(border: int) -> None:
-    """A gateway's picture is readable also if it is transparent and has no border."""
-    code = qrcode.QRCode(border=border, box_size=4)
+@pytest.mark.parametrize("border", [0, 4, 20])
+@pytest.mark.parametrize("box_size", [1, 4, 20])
+def test_gateway_picture(border: int, box_size: int) -> None:
+    """A gateway's picture of any size becomes a readable one of our size."""
+    code = qrcode.QRCode(border=border, box_size=box_size)
     code.add_data(OLD_CODE)
     transparent = code.make_image(back_color="transparent").get_image()
 
-    assert read_qr(render(QrCode(png=png(transparent)))) == OLD_CODE
+    picture = render(QrCode(png=png(transparent)))
+
+    assert read_qr(picture) == OLD_CODE
+    with Image.open(BytesIO(picture)) as image:
+        assert image.size == (SIZE, SIZE)
+        # the code is as large as if it were drawn from its text
+        dark = image.point(lambda value: 255 - value).getbbox()
+    assert dark
+    assert SIZE / 2 < dark[2] - dark[0] <= SIZE - 2 * QUIET_ZONE
 
 
 @pytest.mark.parametrize(
