@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from playwright.async_api import expect
 import pytest
-import yaml
+
+from homeassistant.util.yaml import parse_yaml
 
 from tests.harness.facts import any_gateway
 
@@ -36,7 +37,8 @@ def card_of_readme() -> dict[str, Any]:
     """Return the README's card with the QR code of an instance named Front desk."""
     blocks = re.findall(r"```yaml\n(.*?)```", README.read_text(), re.DOTALL)
     [card] = (block for block in blocks if "picture-entity" in block)
-    parsed: dict[str, Any] = yaml.safe_load(card)
+    parsed = parse_yaml(card)
+    assert isinstance(parsed, dict)
     return parsed
 
 
