@@ -414,3 +414,40 @@ async def test_choose_gateway(dialog: Dialog) -> None:
 
     await dialog.give(provider=any_gateway().provider)
     assert dialog.step == "credentials"
+
+
+async def test_same_address_of_another_gateway(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, dialog: Dialog
+) -> None:
+    """An address may have been used for a gateway of another kind."""
+    other = next(key for key in PROVIDERS if key != gateway.provider)
+    data = {**entry.data, "provider": other}
+    hass.config_entries.async_update_entry(entry, data=data)
+    gateway.add("Home", State.CONNECTED)
+    await dialog.sign_in(gateway)
+
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_title_at_the_default_address(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    dialog: Dialog,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Accounts at the default address are told apart by a number."""
+    monkeypatch.setattr(PROVIDERS[gateway.provider], "default_url", gateway.url)
+    for owner, key in (("me", gateway.key), ("somebody else", f"{gateway.key}_other")):
+        gateway.add("Home", State.CONNECTED, owner=owner)
+        await dialog.sign_in(gateway, api_key=key)
+
+    titles = [entry.title for entry in hass.config_entries.async_entries(DOMAIN)]
+    assert titles == [gateway.title, f"{gateway.title} 2"]
+
+
+async def test_closed_at_once(hass: HomeAssistant, dialog: Dialog) -> None:
+    """A dialog can be closed before anything was entered."""
+    await dialog.open()
+    dialog.close()
+
+    assert hass.config_entries.flow.async_progress() == []

@@ -15,7 +15,7 @@ from homeassistant.config_entries import (
 )
 from homeassistant.const import CONF_API_KEY, CONF_URL
 from homeassistant.core import callback
-from homeassistant.data_entry_flow import AbortFlow, FlowResultType
+from homeassistant.data_entry_flow import AbortFlow
 from homeassistant.helpers.selector import SelectOptionDict
 
 from .account import create_provider, create_session, has_account, is_other_account
@@ -133,8 +133,6 @@ class WhatsAppGatewayConfigFlow(PairingFlow, ConfigFlow, domain=DOMAIN):
             context={"source": SOURCE_IMPORT},
             data={**self._data, "title": self._title()},
         )
-        if result["type"] is not FlowResultType.CREATE_ENTRY:
-            return self.async_abort(reason="already_configured")
         self.entry = result["result"]
         if self.entry.state is not ConfigEntryState.LOADED:
             # Home Assistant tries to set it up again
@@ -144,8 +142,6 @@ class WhatsAppGatewayConfigFlow(PairingFlow, ConfigFlow, domain=DOMAIN):
     async def async_step_import(self, data: dict[str, Any]) -> ConfigFlowResult:
         """Create the entry of an account whose API key works."""
         title = data.pop("title")
-        self._data, self._instances = data, []
-        self._abort_if_configured()
         return self.async_create_entry(title=title, data=data)
 
     async def async_step_instances(

@@ -257,11 +257,10 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
         """
         await self._async_follow(instance_id)
         self._async_stop_repeating()
-        while (
-            wait := max(self._listening_at, self._announced_at + FETCH_TIME)
-            - monotonic()
-        ) > 0:
-            await asyncio.sleep(wait)
+        # twice: the first response of the step may come meanwhile
+        for _ in range(2):
+            ready_at = max(self._listening_at, self._announced_at + FETCH_TIME)
+            await asyncio.sleep(ready_at - monotonic())
 
     async def _async_follow(self, instance_id: str) -> None:
         """Show each change of the linking, also across reloads of the account."""
@@ -288,9 +287,7 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
             entry_id
         ):
             if self.entry.state is ConfigEntryState.LOADED:
-                coordinator = self.entry.runtime_data
-                if not coordinator.provider.closed:
-                    return coordinator
+                return self.entry.runtime_data
             await asyncio.sleep(0.2)
         return None
 
