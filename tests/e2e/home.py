@@ -188,10 +188,10 @@ class Home:
     async def wait_for_code(self, seconds: float) -> float:
         """Wait until the dialog shows a QR code; return how long that took."""
         start = time.monotonic()
-        await self.code.wait_for(timeout=seconds * 1000)
-        took = time.monotonic() - start
-        assert read_data_uri(await self.code.get_attribute("src") or "")
-        return took
+        async with asyncio.timeout(seconds):
+            while not read_data_uri(await self.code.get_attribute("src") or ""):
+                await asyncio.sleep(0.1)
+        return time.monotonic() - start
 
     @asynccontextmanager
     async def still_picture(self) -> AsyncIterator[None]:
