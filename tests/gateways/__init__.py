@@ -7,17 +7,30 @@ from __future__ import annotations
 
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import TYPE_CHECKING
 
 from .fault import Fault
 from .phone import ExpiredCodeError, VirtualPhone
 from .server import Gateway
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
 
+
+def _kinds(base: type[Gateway]) -> Iterator[type[Gateway]]:
+    """Yield the classes that have no subclass: the others are parts of a gateway."""
+    for kind in base.__subclasses__():
+        if kind.__subclasses__():
+            yield from _kinds(kind)
+        else:
+            yield kind
+
+
 GATEWAYS: dict[str, type[Gateway]] = {
-    kind.provider: kind
-    for kind in sorted(Gateway.__subclasses__(), key=lambda kind: kind.title)
+    kind.provider: kind for kind in sorted(_kinds(Gateway), key=lambda kind: kind.title)
 }
 """Every simulated gateway by the key of its provider."""
 
