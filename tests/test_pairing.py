@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from custom_components.whatsapp_gateway.pairing import code_clock, engine as pairing
-from custom_components.whatsapp_gateway.pairing.engine import Pairing, Phase, pair
-from custom_components.whatsapp_gateway.pairing.qr import blank
+from custom_components.whatsapp_gateway.pairing import code_clock
+from custom_components.whatsapp_gateway.pairing import engine as pairing
+from custom_components.whatsapp_gateway.pairing.engine import Pairing, Phase
 
 from .gateways import ExpiredCodeError, Gateway, VirtualPhone
 from .gateways.machine import CODE_LIVES, State
 from .harness.facts import lacks, needs
 from .harness.helpers import until
-from .harness.pairings import first_code, phases
+from .harness.pairings import first_code, pair, phases
 from .harness.qr_reader import read_qr
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ async def test_whole_round(
             late += one.code is None or one.code.text != text
             codes.append(text)
 
-    assert outcome is Phase.ROUND_OVER
+    assert outcome is Phase.EXPIRED
     assert len(set(codes)) == len(codes) == len(CODE_LIVES)
     assert late == 0
     for code in codes:
@@ -146,7 +146,7 @@ async def test_long_life(gateway: Gateway, provider: Provider) -> None:
     one = gateway.add("Home", scale=0.5)
     async with aclosing(pair(provider, one.id)) as pairings:
         text = await first_code(pairings)
-        assert await anext(pairings) == Pairing(phase=Phase.SCAN, png=blank())
+        assert await anext(pairings) == Pairing(phase=Phase.NEXT_CODE)
 
         assert await first_code(pairings) == text
 
@@ -156,7 +156,7 @@ async def test_another_round(
 ) -> None:
     """After a round another one can be started."""
     one = gateway.add("Home")
-    assert (await phases(pair(provider, one.id)))[-1] is Phase.ROUND_OVER
+    assert (await phases(pair(provider, one.id)))[-1] is Phase.EXPIRED
 
     async with aclosing(pair(provider, one.id)) as pairings:
         phone.scan(await first_code(pairings))
@@ -221,7 +221,7 @@ async def test_deadline(
     await clock.run(285)
     gateway.fail("one", hang=hang)
 
-    assert (await task)[-1] is Phase.ROUND_OVER
+    assert (await task)[-1] is Phase.EXPIRED
     assert clock.time() - started == pytest.approx(290, abs=0.1)
 
 
@@ -233,7 +233,7 @@ async def test_unconfirmed_code_goes(gateway: Gateway, provider: Provider) -> No
         await first_code(pairings)
         gateway.fail("*", hang=True)
 
-        assert await anext(pairings) == Pairing(phase=Phase.SCAN, png=blank())
+        assert await anext(pairings) == Pairing(phase=Phase.NEXT_CODE)
 
 
 async def test_short_outage(
@@ -254,7 +254,7 @@ async def test_short_outage(
     [
         ({"status": 500}, Phase.UNREACHABLE),
         ({"drop": True}, Phase.UNREACHABLE),
-        ({"html": True}, Phase.NOT_UNDERSTOOD),
+        ({"html": True}, Phase.UNEXPECTED),
     ],
     ids=str,
 )

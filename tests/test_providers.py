@@ -12,7 +12,9 @@ from urllib.parse import quote
 import pytest
 
 from custom_components.whatsapp_gateway.providers import PROVIDERS, http as client
-from custom_components.whatsapp_gateway.providers.redact import MAX_LENGTH as MAX_MESSAGE
+from custom_components.whatsapp_gateway.providers.redact import (
+    MAX_LENGTH as MAX_MESSAGE,
+)
 from custom_components.whatsapp_gateway.providers.models import (
     Action,
     BadResponse,

@@ -95,8 +95,8 @@ async def test_type(gateway: WappfyGateway, provider: Provider) -> None:
     web = await provider.create("Home")
 
     assert [one.type for one in gateway.sessions.values()] == ["cloud_api", "waha"]
-    assert not cloud.awaits_link
-    assert web.awaits_link
+    assert not cloud.needs_link
+    assert web.needs_link
 
 
 async def test_rate_limit_used_up(gateway: WappfyGateway, provider: Provider) -> None:

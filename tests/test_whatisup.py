@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from custom_components.whatsapp_gateway.pairing.engine import pair
 from custom_components.whatsapp_gateway.providers.models import InstanceStatus, QrCode
 
 from .gateways.machine import CODE_LIVES, State, new_code_text
 from .gateways.picture import data_uri
 from .harness.calls import answer
-from .harness.pairings import first_code
+from .harness.pairings import first_code, pair
 from .harness.qr_reader import read_qr
 
 if TYPE_CHECKING:

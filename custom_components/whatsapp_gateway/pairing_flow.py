@@ -228,8 +228,7 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
     async def _async_follow(self, instance_id: str) -> None:
         """Show each change of the linking, also across reloads of the account."""
         while coordinator := await self._async_wait_for_account():
-            live_code = coordinator.live_code(instance_id)
-            pairings = pair(coordinator.provider, live_code, instance_id)
+            pairings = pair(coordinator.live_code(instance_id))
             with coordinator.linking(instance_id), suppress(Closed):
                 async with aclosing(pairings):
                     async for pairing in pairings:

@@ -18,7 +18,11 @@ from homeassistant.helpers import entity_registry as er
 
 from custom_components.whatsapp_gateway import sensor
 from custom_components.whatsapp_gateway.const import DOMAIN
-from custom_components.whatsapp_gateway.providers import PROVIDERS, http as client, parsing
+from custom_components.whatsapp_gateway.providers import (
+    PROVIDERS,
+    http as client,
+    parsing,
+)
 from custom_components.whatsapp_gateway.providers.models import (
     Instance,
     InstanceStatus,

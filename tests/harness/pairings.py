@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from custom_components.whatsapp_gateway.pairing import engine
+from custom_components.whatsapp_gateway.pairing.live_code import LiveCode
+
 from .qr_reader import read_qr
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from custom_components.whatsapp_gateway.pairing.engine import Pairing, Phase
+    from custom_components.whatsapp_gateway.providers.base import Provider
+
+
+def pair(provider: Provider, instance_id: str) -> AsyncGenerator[Pairing]:
+    """Link an instance with nothing but a provider."""
+    return engine.pair(LiveCode(provider, instance_id))
 
 
 async def phases(pairings: AsyncIterator[Pairing]) -> list[Phase]:

@@ -25,7 +25,6 @@ from .live_code import OVERDUE_INTERVAL
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from ..providers.base import Provider
     from .live_code import LiveCode
 
 # all in seconds
@@ -68,15 +67,13 @@ class Pairing:
     """The gateway's own words, if it rejected something."""
 
 
-async def pair(
-    provider: Provider, live_code: LiveCode, instance_id: str
-) -> AsyncGenerator[Pairing]:
+async def pair(live_code: LiveCode) -> AsyncGenerator[Pairing]:
     """Yield what to show whenever it changes, and the outcome at last.
 
     Starts the session if it doesn't run. Ends after 5 minutes at the latest. Raises
     `Closed` if the account is unloaded meanwhile.
     """
-    watch = _Watch(provider, live_code, instance_id)
+    watch = _Watch(live_code)
     shown = None
     while shown is None or shown.phase in ONGOING:
         if (pairing := await watch.next()) != shown:
@@ -87,12 +84,8 @@ async def pair(
 class _Watch:
     """State of one pairing; all times are of the monotonic clock."""
 
-    def __init__(
-        self, provider: Provider, live_code: LiveCode, instance_id: str
-    ) -> None:
-        self.provider = provider
+    def __init__(self, live_code: LiveCode) -> None:
         self.live_code = live_code
-        self.instance_id = instance_id
         self.deadline = monotonic() + DEADLINE
         self.phase = Phase.WAITING
         self.started = False
@@ -156,7 +149,8 @@ class _Watch:
             return self.phase if self.phase is Phase.WAITING else Phase.LINKING
         # some sessions only start when asked again
         if not self.started or status is InstanceStatus.CREATED:
-            await self.provider.perform(Action.CONNECT, self.instance_id)
+            live_code = self.live_code
+            await live_code.provider.perform(Action.CONNECT, live_code.instance_id)
             self.started = True
         self.down_since = self.down_since or monotonic()
         grace = PATIENCE if status is InstanceStatus.CREATED else GRACE

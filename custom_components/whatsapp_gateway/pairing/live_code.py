@@ -30,8 +30,8 @@ class LiveCode:
 
     def __init__(self, provider: Provider, instance_id: str) -> None:
         """Start without a code."""
-        self._provider = provider
-        self._instance_id = instance_id
+        self.provider = provider
+        self.instance_id = instance_id
         self._clock = CodeClock()
         self._lock = asyncio.Lock()
         self._refreshing = asyncio.Lock()
@@ -81,7 +81,7 @@ class LiveCode:
         with_code = asked_at >= self.next_look_at
         if with_code:
             self._fetched_at = asked_at
-        state = await self._provider.link_state(self._instance_id, with_code=with_code)
+        state = await self.provider.link_state(self.instance_id, with_code=with_code)
         if state.status is not InstanceStatus.SCAN_QR:
             self._forget()
             if state.status is not None:

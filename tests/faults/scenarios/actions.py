@@ -10,7 +10,9 @@ from homeassistant.helpers import device_registry as dr
 
 from custom_components.whatsapp_gateway import image
 from custom_components.whatsapp_gateway.const import DOMAIN
-from custom_components.whatsapp_gateway.providers.parsing import MAX_LIFETIME as LONGEST_LIFE
+from custom_components.whatsapp_gateway.providers.parsing import (
+    MAX_LIFETIME as LONGEST_LIFE,
+)
 from tests.gateways.machine import State
 from tests.harness.helpers import BUTTONS, state_of
 from tests.harness.qr_reader import read_qr

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, override
 
 from homeassistant.data_entry_flow import FlowResultType
 
-from custom_components.whatsapp_gateway.pairing.engine import ONGOING, Pairing, pair
+from custom_components.whatsapp_gateway.pairing.engine import ONGOING, Pairing
 from tests.gateways.machine import State
 from tests.harness.helpers import state_of, until
 from tests.harness.qr_reader import read_qr
