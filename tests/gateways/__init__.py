@@ -14,23 +14,24 @@ from .phone import ExpiredCodeError, VirtualPhone
 from .server import Gateway
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
 
 
-def _kinds(base: type[Gateway]) -> Iterator[type[Gateway]]:
-    """Yield the classes that have no subclass: the others are parts of a gateway."""
-    for kind in base.__subclasses__():
-        if kind.__subclasses__():
-            yield from _kinds(kind)
+def _leaves(kinds: Iterable[type[Gateway]]) -> Iterator[type[Gateway]]:
+    """Yield the classes without subclasses; the others are parts of a gateway."""
+    for kind in kinds:
+        if parts := kind.__subclasses__():
+            yield from _leaves(parts)
         else:
             yield kind
 
 
 GATEWAYS: dict[str, type[Gateway]] = {
-    kind.provider: kind for kind in sorted(_kinds(Gateway), key=lambda kind: kind.title)
+    kind.provider: kind
+    for kind in sorted(_leaves(Gateway.__subclasses__()), key=lambda kind: kind.title)
 }
 """Every simulated gateway by the key of its provider."""
 
