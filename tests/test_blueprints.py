@@ -284,7 +284,7 @@ async def test_phones(
         "Home is no longer linked (Disconnected). Link it again in Home Assistant.",
         (
             "Home is no longer linked. Scan this code with WhatsApp within a minute,"
-            " or open Home Assistant for a new one."
+            " or open Home Assistant for a new code."
         ),
         "Home is linked again.",
     ]

@@ -1,21 +1,31 @@
-"""Instances in trouble: their issues, and the fixes."""
+"""Repairs: when issues are raised, when they go, and their fixes."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from homeassistant.config_entries import SOURCE_REAUTH
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryDisabler
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import issue_registry as ir
 
 from custom_components.whatsapp_gateway import issues
 from custom_components.whatsapp_gateway.const import DOMAIN
+from custom_components.whatsapp_gateway.issues import issues_of
 
 from .gateways.machine import State
-from .harness.facts import offers
-from .harness.helpers import POLL, raised_issues, state_of
+from .harness.facts import needs, offers
+from .harness.helpers import (
+    BUTTONS,
+    POLL,
+    enable_entities,
+    press,
+    raised_issues,
+    remember_linked,
+    state_of,
+)
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -31,10 +41,22 @@ def titles(hass: HomeAssistant) -> list[str | None]:
     return [issue.translation_key for issue in raised_issues(hass)]
 
 
-@pytest.mark.parametrize(
-    ("state", "key"),
-    [(State.WAITING, "not_linked"), (State.FAILED, "instance_failed")],
-)
+TROUBLES = [
+    (State.STOPPED, "disconnected"),
+    (State.WAITING, "not_linked"),
+    (State.FAILED, "instance_failed"),
+]
+"""States of a linked instance in which it needs attention, and the issues."""
+
+
+async def pass_polls(clock: Clock, polls: int) -> None:
+    """Let a number of polls happen."""
+    for _ in range(polls):
+        await clock.run(POLL)
+
+
+@pytest.mark.parametrize(("state", "key"), TROUBLES)
+@pytest.mark.parametrize("restarted", [False, True])
 async def test_raised(
     hass: HomeAssistant,
     gateway: Gateway,
@@ -42,56 +64,116 @@ async def test_raised(
     state: State,
     key: str,
     clock: Clock,
+    *,
+    restarted: bool,
 ) -> None:
-    """Trouble that lasts becomes an issue; it goes when the instance is connected."""
-    one = gateway.add("Home", State.CONNECTED)
+    """A linked number in trouble for a minute raises an issue until it is connected."""
+    session = gateway.add("Home", state if restarted else State.CONNECTED)
+    if restarted:
+        remember_linked(hass, entry, session)
     assert await hass.config_entries.async_setup(entry.entry_id)
-    one.state = state
-    await clock.run(31)
-    await clock.run(31)
+    session.state = state
+    await pass_polls(clock, 1)
     assert titles(hass) == []
-    await clock.run(31)
+    await pass_polls(clock, 3)
     assert titles(hass) == [key]
     [issue] = raised_issues(hass)
     assert issue.is_fixable
     assert issue.translation_placeholders == {"name": "Home"}
 
-    one.state = State.CONNECTED
-    await clock.run(31)
+    session.state = State.CONNECTED
+    await pass_polls(clock, 1)
     assert titles(hass) == []
 
 
-@pytest.mark.parametrize("state", [State.NEW, State.STOPPED])
-async def test_not_raised(
+async def test_unlinked_on_the_phone(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    phone: VirtualPhone,
+    entry: MockConfigEntry,
+    dialog: Dialog,
+    clock: Clock,
+) -> None:
+    """A number that its phone has unlinked is connected again by the fix."""
+    session = gateway.add("Home", State.CONNECTED, linked=True)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    phone.unlink(session.id)
+    await pass_polls(clock, 4)
+    [issue] = raised_issues(hass)
+
+    await dialog.open_fix(issue)
+    assert phone.scan(await dialog.code()) is session
+    await dialog.wait_for()
+
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+    assert titles(hass) == []
+    assert state_of(hass, "sensor.home_status") == "connected"
+
+
+@pytest.mark.parametrize("state", [State.NEW, State.STOPPED, State.WAITING])
+async def test_never_linked(
     hass: HomeAssistant,
     gateway: Gateway,
     entry: MockConfigEntry,
     state: State,
     clock: Clock,
 ) -> None:
-    """What may be meant is no issue."""
+    """A number that was never linked raises nothing, also after its codes expired."""
     gateway.add("Home", state)
     assert await hass.config_entries.async_setup(entry.entry_id)
-    for _ in range(5):
-        await clock.run(31)
+    await pass_polls(clock, 8)
 
     assert titles(hass) == []
 
 
-async def test_flapping(
+@offers("disconnect")
+@pytest.mark.parametrize("action", ["disconnect", "logout"])
+async def test_disconnected_on_purpose(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    action: str,
+    clock: Clock,
+) -> None:
+    """A number that somebody disconnected by its button raises nothing."""
+    session = gateway.add("Home", State.CONNECTED, linked=True)
+    await enable_entities(hass, entry, clock)
+    # the list may lag behind
+    gateway.then[gateway.actions[action]] = lambda _: setattr(
+        session, "state", State.CONNECTED
+    )
+    await press(hass, BUTTONS[action])
+    await clock.settle()
+    session.state = State.STOPPED
+    await pass_polls(clock, 5)
+    assert titles(hass) == []
+
+    # once it is connected again it is watched again
+    session.state = State.CONNECTED
+    await pass_polls(clock, 1)
+    session.state = State.STOPPED
+    await pass_polls(clock, 4)
+    assert titles(hass) == ["disconnected"]
+
+
+async def test_expired_codes_are_no_failure(
     hass: HomeAssistant,
     gateway: Gateway,
     entry: MockConfigEntry,
     clock: Clock,
 ) -> None:
-    """An instance that goes to and fro raises nothing."""
-    one = gateway.add("Home")
+    """A number whose codes nobody scanned isn't linked; it has not failed."""
+    session = gateway.add("Home", State.CONNECTED)
     assert await hass.config_entries.async_setup(entry.entry_id)
-    for _ in range(3):
-        for state in (State.WAITING, State.FAILED, State.BOOTING, State.STOPPED):
-            one.state = state
-            await clock.run(31)
-            assert titles(hass) == []
+    session.state = State.WAITING
+    await pass_polls(clock, 8)
+
+    assert session.state is State.FAILED
+    assert titles(hass) == ["not_linked"]
+    # also after a reload, which forgets what was before
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await pass_polls(clock, 4)
+    assert titles(hass) == ["not_linked"]
 
 
 async def test_starting_changes_nothing(
@@ -100,79 +182,113 @@ async def test_starting_changes_nothing(
     entry: MockConfigEntry,
     clock: Clock,
 ) -> None:
-    """An issue stays while an instance starts, and becomes what it then is."""
-    one = gateway.add("Home", State.FAILED)
+    """An issue stays while an instance starts; trouble after that may be another."""
+    session = gateway.add("Home", State.FAILED)
+    remember_linked(hass, entry, session)
     assert await hass.config_entries.async_setup(entry.entry_id)
-    for _ in range(3):
-        await clock.run(31)
-    one.state = State.BOOTING
-    await clock.run(31)
+    await pass_polls(clock, 3)
+    session.boot = 1000.0
+    session.state = State.BOOTING
+    await pass_polls(clock, 1)
     assert titles(hass) == ["instance_failed"]
 
-    one.state = State.WAITING
-    for _ in range(3):
-        await clock.run(31)
+    session.state = State.WAITING
+    await pass_polls(clock, 4)
     assert titles(hass) == ["not_linked"]
 
 
-@pytest.mark.parametrize("how", ["deleted", "unloaded", "removed"])
-async def test_taken_back(
+async def test_no_issue_while_it_starts(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    clock: Clock,
+) -> None:
+    """A number that is about to come back raises nothing."""
+    session = gateway.add("Home", State.STOPPED)
+    remember_linked(hass, entry, session)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await pass_polls(clock, 1)
+    session.boot = 1000.0
+    session.state = State.BOOTING
+    await pass_polls(clock, 4)
+    assert titles(hass) == []
+
+
+@pytest.mark.parametrize("how", ["deleted", "disabled", "removed"])
+async def test_deleted(
     hass: HomeAssistant,
     gateway: Gateway,
     entry: MockConfigEntry,
     how: str,
     clock: Clock,
 ) -> None:
-    """An issue goes with its instance, and with its account."""
-    one = gateway.add("Home", State.FAILED)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    for _ in range(3):
-        await clock.run(31)
-    assert titles(hass) == ["instance_failed"]
+    """An issue goes with its instance and with its account."""
+    session = gateway.add("Home", State.FAILED)
+    remember_linked(hass, entry, session)
+    await raise_issue(hass, entry, clock)
 
     match how:
         case "deleted":
-            del gateway.sessions[one.id]
-            await clock.run(31)
-        case "unloaded":
-            assert await hass.config_entries.async_unload(entry.entry_id)
+            del gateway.sessions[session.id]
+            await pass_polls(clock, 1)
+        case "disabled":
+            await hass.config_entries.async_set_disabled_by(
+                entry.entry_id, ConfigEntryDisabler.USER
+            )
         case _:
             await hass.config_entries.async_remove(entry.entry_id)
-    assert titles(hass) == []
+    assert issues_of(hass, entry.entry_id) == set()
 
 
-async def trouble(
+@pytest.mark.parametrize("healed", ["deleted", "connected", "other_trouble"])
+async def test_ignored(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    healed: str,
+    clock: Clock,
+) -> None:
+    """An ignored issue stays ignored while its trouble lasts, and no longer."""
+    session = gateway.add("Home", State.FAILED)
+    remember_linked(hass, entry, session)
+    issue = await raise_issue(hass, entry, clock)
+    ir.async_ignore_issue(hass, DOMAIN, issue.issue_id, ignore=True)
+
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await pass_polls(clock, 4)
+    [issue] = raised_issues(hass)
+    assert issue.dismissed_version
+
+    # Home Assistant restarts, and remembers which issues are ignored
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    inactive = replace(issue, active=False, data=None)
+    ir.async_get(hass).issues[DOMAIN, issue.issue_id] = inactive
+    match healed:
+        case "deleted":
+            del gateway.sessions[session.id]
+        case "connected":
+            session.state = State.CONNECTED
+        case _:
+            session.state = State.STOPPED
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    assert issues_of(hass, entry.entry_id) == set()
+    gateway.sessions[session.id] = session
+    session.state = State.CONNECTED
+    await pass_polls(clock, 1)
+    session.state = State.FAILED
+    await pass_polls(clock, 4)
+    [issue] = raised_issues(hass)
+    assert issue.dismissed_version is None
+
+
+async def raise_issue(
     hass: HomeAssistant, entry: MockConfigEntry, clock: Clock
 ) -> ir.IssueEntry:
-    """Set an account up, and return the issue that its instance becomes."""
+    """Set an account up, and return the issue that its instance raises."""
     assert await hass.config_entries.async_setup(entry.entry_id)
     await clock.run(issues.PATIENCE + POLL)
     [issue] = raised_issues(hass)
     return issue
-
-
-async def test_link_again(
-    hass: HomeAssistant,
-    gateway: Gateway,
-    phone: VirtualPhone,
-    entry: MockConfigEntry,
-    dialog: Dialog,
-    clock: Clock,
-) -> None:
-    """The fix of an unlinked instance is the live QR."""
-    one = gateway.add("Home", State.WAITING)
-    issue = await trouble(hass, entry, clock)
-    await dialog.open_fix(issue)
-    assert phone.scan(await dialog.code()) is one
-    await dialog.wait_for()
-
-    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
-    assert titles(hass) == []
-    assert state_of(hass, "sensor.home_status") == "connected"
-
-    one.state = State.WAITING
-    await clock.run(issues.PATIENCE + 2 * POLL)
-    assert titles(hass) == ["not_linked"]
 
 
 async def test_not_linked_again(
@@ -183,18 +299,20 @@ async def test_not_linked_again(
     clock: Clock,
 ) -> None:
     """A fix that did not link leaves the issue."""
-    gateway.add("Home", State.WAITING)
-    issue = await trouble(hass, entry, clock)
+    session = gateway.add("Home", State.WAITING)
+    remember_linked(hass, entry, session)
+    issue = await raise_issue(hass, entry, clock)
     await dialog.open_fix(issue)
     await dialog.code()
     gateway.fail("one", status=401)
     await dialog.wait_for()
-    assert dialog.errors == {"base": "invalid_auth"}
+    assert dialog.step == "pairing_ended"
+    assert "rejected the API key" in dialog.result["description_placeholders"]["reason"]
     await hass.async_block_till_done()
     [flow] = hass.config_entries.flow.async_progress()
     assert flow["context"]["source"] == SOURCE_REAUTH
     hass.config_entries.flow.async_abort(flow["flow_id"])
-    await dialog.give(next="finish")
+    await dialog.choose("finish")
 
     assert dialog.result["reason"] == "not_linked"
     assert titles(hass) == ["not_linked"]
@@ -211,34 +329,38 @@ async def test_restart_failed(
     *,
     linked: bool,
 ) -> None:
-    """The fix of a failed instance restarts it, and links it if it has to be."""
-    gateway.add("Home", State.FAILED, linked=linked)
-    issue = await trouble(hass, entry, clock)
+    """The fix of a failed instance restarts it if it can, and links it if it must."""
+    session = gateway.add("Home", State.FAILED, linked=linked)
+    remember_linked(hass, entry, session)
+    issue = await raise_issue(hass, entry, clock)
     await dialog.open_fix(issue)
-    assert dialog.step == "restart"
-    assert gateway.count("restart") == 0
-    await dialog.give()
+    restarts = "restart" in gateway.actions
+    if restarts:
+        assert dialog.step == "restart"
+        assert gateway.count("restart") == 0
+        await dialog.give()
     if not linked:
         phone.scan(await dialog.code())
     await dialog.wait_for()
 
     assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
-    assert gateway.count("restart") == ("restart" in gateway.actions)
+    assert gateway.count("restart") == restarts
     assert state_of(hass, "sensor.home_status") == "connected"
     assert titles(hass) == []
 
 
 @offers("restart")
-async def test_restart_refused(
+async def test_restart_rejected(
     hass: HomeAssistant,
     gateway: Gateway,
     entry: MockConfigEntry,
     dialog: Dialog,
     clock: Clock,
 ) -> None:
-    """A restart that is refused says why, and can be tried again."""
-    gateway.add("Home", State.FAILED)
-    issue = await trouble(hass, entry, clock)
+    """A restart that fails says why, and can be tried again."""
+    session = gateway.add("Home", State.FAILED)
+    remember_linked(hass, entry, session)
+    issue = await raise_issue(hass, entry, clock)
     gateway.fail("restart", status=500, times=1)
     await dialog.open_fix(issue)
     await dialog.give()
@@ -248,8 +370,68 @@ async def test_restart_refused(
     assert dialog.result["type"] is FlowResultType.SHOW_PROGRESS
 
 
-@pytest.mark.parametrize("how", ["deleted", "unloaded"])
-async def test_settled_meanwhile(
+@offers("restart")
+async def test_deleted_before_the_restart(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    dialog: Dialog,
+    clock: Clock,
+) -> None:
+    """The fix of an instance that is deleted meanwhile says so, and is over."""
+    session = gateway.add("Home", State.FAILED)
+    remember_linked(hass, entry, session)
+    issue = await raise_issue(hass, entry, clock)
+    await dialog.open_fix(issue)
+    del gateway.sessions[session.id]
+    await dialog.give()
+
+    assert dialog.result["reason"] == "instance_gone"
+    assert titles(hass) == []
+
+
+@needs("types")
+@pytest.mark.parametrize(
+    ("state", "step"), [(State.FAILED, "restart"), (State.STOPPED, "connect")]
+)
+async def test_without_qr_code(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    dialog: Dialog,
+    state: State,
+    step: str,
+    clock: Clock,
+) -> None:
+    """An instance that has no QR code is started again, and shows none."""
+    session = gateway.add("Home", state, type=gateway.type_without_qr, linked=True)
+    remember_linked(hass, entry, session)
+    issue = await raise_issue(hass, entry, clock)
+    assert hass.states.get("image.home_qr_code") is None
+    await dialog.open_fix(issue)
+    assert dialog.step == step
+    await dialog.give()
+
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+    await clock.run(POLL)
+    assert state_of(hass, "sensor.home_status") == "connected"
+    assert gateway.count("qr") == 0
+
+
+@needs("types")
+async def test_scan_without_qr_code(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, clock: Clock
+) -> None:
+    """An instance that has no QR code but claims to wait for a scan isn't working."""
+    session = gateway.add("Home", State.WAITING, type=gateway.type_without_qr)
+    remember_linked(hass, entry, session)
+    await raise_issue(hass, entry, clock)
+
+    assert titles(hass) == ["instance_failed"]
+
+
+@pytest.mark.parametrize("how", ["deleted", "unloaded", "removed"])
+async def test_resolved_meanwhile(
     hass: HomeAssistant,
     gateway: Gateway,
     entry: MockConfigEntry,
@@ -257,14 +439,18 @@ async def test_settled_meanwhile(
     how: str,
     clock: Clock,
 ) -> None:
-    """The fix of an instance that is gone is a mere confirmation."""
-    one = gateway.add("Home", State.WAITING)
-    issue = await trouble(hass, entry, clock)
-    if how == "deleted":
-        del gateway.sessions[one.id]
-        await entry.runtime_data.async_refresh()
-    else:
-        assert await hass.config_entries.async_unload(entry.entry_id)
+    """A fix that is opened too late says why there is nothing to fix."""
+    session = gateway.add("Home", State.WAITING)
+    remember_linked(hass, entry, session)
+    issue = await raise_issue(hass, entry, clock)
+    match how:
+        case "deleted":
+            del gateway.sessions[session.id]
+            await entry.runtime_data.async_refresh()
+        case "unloaded":
+            assert await hass.config_entries.async_unload(entry.entry_id)
+        case _:
+            await hass.config_entries.async_remove(entry.entry_id)
     ir.async_create_issue(
         hass,
         DOMAIN,
@@ -275,8 +461,32 @@ async def test_settled_meanwhile(
         translation_key="not_linked",
     )
     await dialog.open_fix(issue)
-    assert dialog.step == "confirm"
-    await dialog.give()
+    reasons = {"deleted": "instance_gone", "unloaded": "account_unavailable"}
+    if how in reasons:
+        assert dialog.result["reason"] == reasons[how]
+    else:
+        assert dialog.step == "confirm"
+        await dialog.give()
+        assert titles(hass) == []
+
+
+async def test_deleted_while_linking(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    dialog: Dialog,
+    clock: Clock,
+) -> None:
+    """A fix whose instance is deleted meanwhile does not claim that it stays open."""
+    session = gateway.add("Home", State.WAITING)
+    remember_linked(hass, entry, session)
+    issue = await raise_issue(hass, entry, clock)
+    await dialog.open_fix(issue)
+    await dialog.code()
+    del gateway.sessions[session.id]
+    await dialog.wait_for()
+
+    assert dialog.result["reason"] == "instance_gone"
     assert titles(hass) == []
 
 
@@ -288,7 +498,8 @@ async def test_no_issue_while_linking(
     clock: Clock,
 ) -> None:
     """While a dialog links the instance no issue is raised; once it is closed, yes."""
-    gateway.add("Home")
+    session = gateway.add("Home")
+    remember_linked(hass, entry, session)
     assert await hass.config_entries.async_setup(entry.entry_id)
     await dialog.open_options(entry)
     await dialog.choose("link")
@@ -300,3 +511,26 @@ async def test_no_issue_while_linking(
     dialog.close()
     await clock.run(POLL)
     assert titles(hass) == ["not_linked"]
+
+
+async def test_finish_without_linking(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    dialog: Dialog,
+    clock: Clock,
+) -> None:
+    """Somebody who chose not to link the number gets no repair for it."""
+    session = gateway.add("Home")
+    remember_linked(hass, entry, session)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await dialog.open_options(entry)
+    await dialog.choose("link")
+    await dialog.code()
+    await dialog.wait_for()
+    assert dialog.step == "pairing_ended"
+    await dialog.choose("finish")
+    await pass_polls(clock, 4)
+
+    assert dialog.result["reason"] == "not_linked"
+    assert titles(hass) == []

@@ -136,6 +136,9 @@ class WhatsAppGatewayConfigFlow(PairingFlow, ConfigFlow, domain=DOMAIN):
         if result["type"] is not FlowResultType.CREATE_ENTRY:
             return self.async_abort(reason="already_configured")
         self.entry = result["result"]
+        if self.entry.state is not ConfigEntryState.LOADED:
+            # Home Assistant tries to set it up again
+            return self.async_abort(reason="account_added")
         return await self.async_step_instances()
 
     async def async_step_import(self, data: dict[str, Any]) -> ConfigFlowResult:
@@ -270,8 +273,14 @@ class WhatsAppGatewayConfigFlow(PairingFlow, ConfigFlow, domain=DOMAIN):
         if self._session is None:
             self._session = create_session(self.hass, auto_cleanup=False)
         new = create_provider(self._session, self._data)
-        same = (one for one in [self._provider, *known] if one and one.is_same(new))
-        return next(same, new)
+        return next(
+            (
+                one
+                for one in (self._provider, *known)
+                if one and one.is_same(new) and not one.closed
+            ),
+            new,
+        )
 
     @callback
     @override

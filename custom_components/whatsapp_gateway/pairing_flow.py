@@ -30,7 +30,13 @@ from .const import DOMAIN, ERROR_KEYS
 from .forms import TEXT, select_one
 from .pairing.engine import ONGOING, Pairing, Phase, pair
 from .pairing.qr import blank
-from .providers.models import Closed, Feature, GatewayError, Unauthorized
+from .providers.models import (
+    Closed,
+    Feature,
+    GatewayError,
+    InstanceStatus,
+    Unauthorized,
+)
 from .texts import escape_markdown
 
 if TYPE_CHECKING:
@@ -65,7 +71,6 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
     _pairing = Pairing(phase=Phase.WAITING)
     _task: asyncio.Task[None] | None = None
     _changed: asyncio.Event
-    _blank: bytes
     _repeat_until = 0.0
     _cancel_repeat: CALLBACK_TYPE | None = None
 
@@ -78,8 +83,19 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
 
     @property
     def linked(self) -> bool:
-        """Whether the instance has been linked."""
-        return self._pairing.phase is Phase.LINKED
+        """Whether the instance is linked, by this dialog or meanwhile by another."""
+        if self._pairing.phase is Phase.LINKED:
+            return True
+        if self.gone or self.entry.state is not ConfigEntryState.LOADED:
+            return False
+        known = self.entry.runtime_data.data[self._instance.id]
+        return known.status is InstanceStatus.CONNECTED
+
+    @property
+    def gone(self) -> bool:
+        """Whether the instance has been deleted meanwhile."""
+        loaded = self.entry.state is ConfigEntryState.LOADED
+        return loaded and self._instance.id not in self.entry.runtime_data.data
 
     @property
     def link_options(self) -> list[str]:
@@ -158,8 +174,9 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
         self, _user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Show the QR code. A browser fetches this step again after each change."""
+        # before the check: two browsers that open the step at once share one task
+        empty = await self.hass.async_add_executor_job(blank)
         if first := self._task is None:
-            self._blank = await self.hass.async_add_executor_job(blank)
             self._pairing = Pairing(phase=Phase.WAITING)
             self._changed = asyncio.Event()
             self._repeat_until = monotonic() + REPEAT_DURATION
@@ -173,8 +190,9 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
         self._async_repeat_later()
         if self._task.done() and not first:
             self._task = None
+            done = self._pairing.phase is Phase.LINKED
             return self.async_show_progress_done(
-                next_step_id="finish" if self.linked else "pairing_ended"
+                next_step_id="finish" if done else "pairing_ended"
             )
         phase = self._pairing.phase
         return self.async_show_progress(
@@ -182,7 +200,7 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
             progress_action=phase if phase in ONGOING else Phase.LINKING,
             description_placeholders={
                 "name": escape_markdown(self._instance.name),
-                "qr": _data_uri(self._pairing.png or self._blank),
+                "qr": _data_uri(self._pairing.png or empty),
             },
             progress_task=self._task,
         )
@@ -215,6 +233,8 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
         """End the dialog and say whether the instance is linked."""
         self._async_stop_repeating()
         await self._async_refresh()
+        if self.gone:
+            return self.async_abort(reason="instance_gone")
         reason = "linked" if self.linked else "not_linked"
         if not self._instance.linkable:
             reason = "created"

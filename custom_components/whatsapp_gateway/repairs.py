@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, override
 
 from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow
-from homeassistant.config_entries import ConfigEntryState
 
 from .issues import Kind
 from .pairing_flow import PairingFlow
-from .providers.models import Action, GatewayError, Instance, NotFound
+from .providers.models import Action, GatewayError, NotFound
 from .texts import escape_markdown
 
 if TYPE_CHECKING:
+    from homeassistant.config_entries import ConfigFlowResult
     from homeassistant.core import HomeAssistant
 
     from .coordinator import GatewayConfigEntry
@@ -21,38 +21,34 @@ if TYPE_CHECKING:
 async def async_create_fix_flow(
     hass: HomeAssistant, issue_id: str, data: dict[str, Any]
 ) -> RepairsFlow:
-    """Return the fix of an issue; only a confirmation if its instance is gone."""
-    entry: GatewayConfigEntry | None = hass.config_entries.async_get_entry(
-        data["entry_id"]
-    )
-    if (
-        entry
-        and entry.state is ConfigEntryState.LOADED
-        and (instance := entry.runtime_data.data.get(data["instance_id"]))
-    ):
-        return InstanceRepairFlow(entry, instance, Kind(data["kind"]))
+    """Return the fix of an issue."""
+    if entry := hass.config_entries.async_get_entry(data["entry_id"]):
+        return InstanceRepairFlow(entry, data["instance_id"], Kind(data["kind"]))
+    # the account was removed a moment ago
     return ConfirmRepairFlow()
 
 
 class InstanceRepairFlow(PairingFlow, RepairsFlow):
     """Connect an instance again."""
 
-    _instance: Instance
-
-    def __init__(
-        self, entry: GatewayConfigEntry, instance: Instance, kind: Kind
-    ) -> None:
+    def __init__(self, entry: GatewayConfigEntry, instance_id: str, kind: Kind) -> None:
         """Repair one instance."""
         self.entry = entry
-        self._instance = instance
+        self._instance_id = instance_id
         self._kind = kind
 
-    async def async_step_init(self, _user_input: dict[str, Any] | None = None) -> Any:
+    async def async_step_init(
+        self, _user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
         """Show the QR code; only a failed session is restarted before that."""
+        instance = self.coordinator.data.get(self._instance_id)
+        if instance is None:
+            return self.async_abort(reason="instance_gone")
+        self._instance = instance
         can_restart = Action.RESTART in self.coordinator.provider.actions
         if self._kind is Kind.FAILED and can_restart:
             return await self.async_step_restart()
-        if not self._instance.linkable:
+        if not instance.linkable:
             return await self.async_step_connect()
         return await self.async_step_pair()
 
@@ -96,6 +92,8 @@ class InstanceRepairFlow(PairingFlow, RepairsFlow):
         await self._async_refresh()
         if self.linked:
             return self.async_create_entry(data={})
+        if self.gone:
+            return self.async_abort(reason="instance_gone")
         return self.async_abort(
             reason="not_linked",
             description_placeholders={"name": escape_markdown(self._instance.name)},

@@ -16,7 +16,7 @@ from aiohttp import ClientSession
 
 from homeassistant.const import __version__
 
-from tests.gateways import GATEWAYS
+from tests.harness.facts import SUPPORTED
 from tests.harness.live import ROOT, StartFailed, check_free, prepare, running, started
 
 from .servers import PORTS
@@ -48,13 +48,13 @@ def _check_ports(port: int) -> None:
 
 
 async def _demo(port: int, *, reset: bool) -> None:
-    """Start everything, explain it, and wait until something stops."""
+    """Start everything, print what to try, and wait until something stops."""
     _check_ports(port)
     if reset:
         shutil.rmtree(DEMO, ignore_errors=True)
-    # storage of a newer Home Assistant cannot be read by an older one
+    # an older Home Assistant can't read what a newer one has stored
     config = DEMO / __version__
-    prepare(config, port=port, debug=True)
+    prepare(config, port=port)
     gateways = (
         "tests.demo.servers",
         f"--state={DEMO / 'gateways.json'}",
@@ -74,7 +74,7 @@ async def _demo(port: int, *, reset: bool) -> None:
 
 
 async def _first_to_stop(processes: dict[str, Process]) -> None:
-    """Raise StartFailed naming the process that stopped by itself."""
+    """Raise StartFailed with the name of the process that stopped."""
     waits = [asyncio.create_task(p.wait(), name=n) for n, p in processes.items()]
     done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     task = done.pop()
@@ -82,40 +82,43 @@ async def _first_to_stop(processes: dict[str, Process]) -> None:
 
 
 def _explanation(url: str, page: str) -> str:
-    """Return what a person needs for a tour."""
+    """Return the addresses, the accounts, and what to try."""
     add = f"{url}/config/integrations/dashboard/add?domain=whatsapp_gateway"
-    first, *_, last = (kind.title for kind in GATEWAYS.values())
+    first, *_, last = (kind.title for kind in SUPPORTED.values())
     accounts = "\n".join(
         f"          {kind.title:<15} http://127.0.0.1:{PORTS[key]}    {kind.key}"
-        for key, kind in GATEWAYS.items()
+        for key, kind in SUPPORTED.items()
     )
     return dedent(f"""
         Ready.
 
           Home Assistant       {url}
           Add the integration  {add}
-          The phone            {page}
+          Phone                {page}
 
-          Provider        URL                      API key
+          Gateway         Address                  API key
 {accounts}
 
         What to try
 
-          1. Open "Add the integration", choose {first} and enter its URL and key.
-          2. Name an instance. Its QR code appears and renews itself.
-          3. Scan it on the phone's page: the dialog moves on by itself.
-          4. Unlink it on the phone's page, and press Connect on its device: the picture
-             of its QR code appears, and after a minute a repair in Settings. Fix it.
-          5. Link and create more from Configure, the gear beside the account.
-          6. Do the same with {last}, and with a wrong key.
+          1. Open "Add the integration", choose {first}, and enter its address and key.
+          2. Create an instance. Its QR code appears and refreshes automatically.
+          3. Scan the code on the phone's page. The dialog says that the number is linked.
+          4. Unlink the number on the phone's page. After a minute, a repair appears
+             under Settings. Fix it with the QR code.
+          5. Link or create more instances: select Configure (the gear) next to the
+             account.
+          6. Create an automation from a blueprint: Settings > Automations & scenes >
+             Blueprints. History and Activity show what happened to your numbers.
+          7. Try a wrong API key, and add {last} as well.
 
-        Ctrl-C stops everything. Home Assistant keeps what you did; --reset forgets it.
+        Press Ctrl-C to stop. What you did is kept; start with --reset to begin again.
         The logs are in {DEMO}.
     """)
 
 
 async def _main(port: int, *, reset: bool) -> None:
-    """Run the demo until it is stopped; a second Ctrl-C does not disturb the end."""
+    """Run the demo until it is stopped; a second Ctrl-C is ignored."""
     task = asyncio.create_task(_demo(port, reset=reset))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

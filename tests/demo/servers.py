@@ -16,6 +16,8 @@ from tests.gateways import GATEWAYS, ExpiredCodeError, VirtualPhone
 from tests.gateways.machine import State
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.gateways.machine import Session
     from tests.gateways.server import Gateway
 
@@ -23,27 +25,33 @@ PORTS = {name: 8900 + number for number, name in enumerate(["page", *GATEWAYS])}
 """Ports of the phone's page and of each gateway, unless others are given."""
 PAGE = Path(__file__).with_name("page.html")
 KEPT = ("id", "name", "owner", "type", "metadata", "phone_number", "linked", "created")
-SHOWN = {
-    State.NEW: "never linked",
-    State.BOOTING: "starting",
-    State.WAITING: "shows a QR code",
-    State.LINKING: "being linked",
-    State.CONNECTED: "linked",
-    State.STOPPED: "stopped",
-    State.FAILED: "failed",
+STATES = {
+    State.NEW: "Never linked",
+    State.BOOTING: "Starting",
+    State.WAITING: "Shows a QR code",
+    State.LINKING: "Linking",
+    State.CONNECTED: "Linked",
+    State.STOPPED: "Stopped",
+    State.FAILED: "Failed",
 }
+"""What the page says about each state."""
+BUTTONS: dict[str, tuple[str, Callable[[Session], bool]]] = {
+    "scan": ("Scan", lambda session: session.code is not None),
+    "unlink": ("Unlink", lambda session: session.linked),
+}
+"""Label of each button on the page, and when it is enabled, by the path it posts to."""
 
 
 class PhonePage:
-    """A page that stands for the phone."""
+    """A web page that takes the place of a phone with WhatsApp."""
 
     def __init__(self, gateways: dict[str, Gateway]) -> None:
-        """Hold the phone before all gateways."""
+        """Let the phone scan the QR codes of these gateways."""
         self.gateways = gateways
         self.phone = VirtualPhone(*gateways.values())
 
     def app(self) -> web.Application:
-        """Return the page and what its buttons do."""
+        """Return the page and its API."""
         app = web.Application()
         app.add_routes(
             [
@@ -51,6 +59,7 @@ class PhonePage:
                 web.get("/instances", self.instances),
                 web.post("/scan", self.scan),
                 web.post("/unlink", self.unlink),
+                web.post("/new_round", self.new_round),
             ]
         )
         return app
@@ -60,47 +69,57 @@ class PhonePage:
         return web.FileResponse(PAGE)
 
     async def instances(self, _request: web.Request) -> web.Response:
-        """Return what the page shows."""
+        """Return the rows of the page's table."""
         return web.json_response(
             [
                 {
-                    "gateway": key,
                     "id": session.id,
+                    "gateway": gateway.title,
                     "name": session.name,
-                    "state": SHOWN[session.state],
-                    "scannable": session.code is not None,
-                    "linked": session.linked,
+                    "state": STATES[session.state],
+                    "buttons": [
+                        {"path": path, "label": label, "enabled": enabled(session)}
+                        for path, (label, enabled) in BUTTONS.items()
+                    ],
                 }
-                for key, gateway in self.gateways.items()
+                for gateway in self.gateways.values()
                 for session in gateway.sessions.values()
             ]
         )
 
     async def scan(self, request: web.Request) -> web.Response:
-        """Scan a text, or what the gateway of an instance shows now."""
-        asked = await request.json()
-        text = asked.get("text") or self._text_of(asked.get("id"))
+        """Scan a text, or the QR code that an instance shows now."""
+        body = await request.json()
+        text = body.get("text") or self._text_of(body.get("id"))
         try:
             session = self.phone.scan(text)
         except ExpiredCodeError:
-            raise web.HTTPGone(text="Nothing shows this code now") from None
+            raise web.HTTPGone(text="No instance shows this QR code") from None
         return web.json_response({"id": session.id})
 
     async def unlink(self, request: web.Request) -> web.Response:
-        """Log an instance out."""
+        """Remove the linked device of an instance."""
         self.phone.unlink((await request.json())["id"])
         return web.Response()
 
-    def _text_of(self, instance_id: str) -> str:
+    async def new_round(self, request: web.Request) -> web.Response:
+        """Let an instance show a new QR code now, for the browser tests."""
+        self._session((await request.json())["id"]).state = State.WAITING
+        return web.Response()
+
+    def _session(self, instance_id: str) -> Session:
         for gateway in self.gateways.values():
-            session = gateway.sessions.get(instance_id)
-            if session and session.code:
-                return session.code.text
-        return ""
+            if session := gateway.sessions.get(instance_id):
+                return session
+        raise web.HTTPNotFound
+
+    def _text_of(self, instance_id: str) -> str:
+        code = self._session(instance_id).code
+        return code.text if code else ""
 
 
 def save(path: Path, gateways: dict[str, Gateway]) -> None:
-    """Keep the instances for the next start."""
+    """Store the instances for the next start."""
 
     def kept(session: Session) -> dict[str, Any]:
         return {name: getattr(session, name) for name in KEPT} | {
@@ -115,7 +134,7 @@ def save(path: Path, gateways: dict[str, Gateway]) -> None:
 
 
 def load(path: Path, gateways: dict[str, Gateway]) -> None:
-    """Bring back the instances of the last time; what was under way has failed."""
+    """Restore the stored instances; those that were being linked have failed."""
     for key, sessions in json.loads(path.read_text()).items():
         for values in sessions:
             state = State[values.pop("state")]
@@ -124,7 +143,7 @@ def load(path: Path, gateways: dict[str, Gateway]) -> None:
 
 
 async def serve(options: argparse.Namespace) -> None:
-    """Run until a signal."""
+    """Run all gateways and the phone until a signal stops them."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -7,31 +7,17 @@ from __future__ import annotations
 
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING
 
 from .fault import Fault
 from .phone import ExpiredCodeError, VirtualPhone
 from .server import Gateway
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
 
-
-def _leaves(kinds: Iterable[type[Gateway]]) -> Iterator[type[Gateway]]:
-    """Yield the classes without subclasses; the others are parts of a gateway."""
-    for kind in kinds:
-        if parts := kind.__subclasses__():
-            yield from _leaves(parts)
-        else:
-            yield kind
-
-
 GATEWAYS: dict[str, type[Gateway]] = {
     kind.provider: kind
-    for kind in sorted(_leaves(Gateway.__subclasses__()), key=lambda kind: kind.title)
+    for kind in sorted(Gateway.kinds.values(), key=lambda kind: kind.title)
 }
 """Every simulated gateway by the key of its provider."""
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 import re
 import time
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, override
 
 from aiohttp import web
 
@@ -53,6 +53,8 @@ class Asked:
 class Gateway(ABC):
     """A gateway with the accounts of several customers."""
 
+    kinds: ClassVar[dict[str, type[Gateway]]] = {}
+    """Every simulated gateway by the key of its provider."""
     provider: ClassVar[str]
     """Key of the provider in the integration."""
     title: ClassVar[str]
@@ -67,10 +69,18 @@ class Gateway(ABC):
     """Name of the route that the button of each action asks."""
     features: ClassVar[frozenset[str]]
     """What the gateway can do, of `FEATURES`."""
+    type_without_qr: ClassVar[str]
+    """Type of an instance that has no QR code; needs `types`."""
     statuses: Mapping[State, str]
     """The gateway's own word for each state."""
     session_type: ClassVar[type[Session]] = Session
     """Class of the instances, where a gateway keeps more about them."""
+
+    @override
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "provider" in vars(cls):
+            cls.kinds[cls.provider] = cls
 
     def __init__(self, *, scale: float = 1.0) -> None:
         """Run `scale` times as fast as the clock."""

@@ -28,6 +28,7 @@ class WappfyGateway(Gateway):
     key: ClassVar[str] = "wappfy_sk_demo"
     header: ClassVar[tuple[str, str]] = ("X-Api-Key", "{}")
     base_path: ClassVar[str] = "/api/instances"
+    type_without_qr = "cloud_api"
     actions: ClassVar[Mapping[str, str]] = {
         "connect": "connect",
         "disconnect": "disconnect",

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pytest_homeassistant_custom_component.common import MockConfigEntry
     from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
+    from tests.gateways.machine import Session
+
     from .clock import Clock
 
 POLL = 31.0
@@ -79,6 +81,14 @@ def raised_issues(hass: HomeAssistant) -> list[ir.IssueEntry]:
         for issue in ir.async_get(hass).issues.values()
         if issue.domain == DOMAIN and issue.active
     ]
+
+
+def remember_linked(
+    hass: HomeAssistant, entry: MockConfigEntry, *sessions: Session
+) -> None:
+    """Let an account remember that these instances were linked before a restart."""
+    data = {**entry.data, "linked": sorted(session.id for session in sessions)}
+    hass.config_entries.async_update_entry(entry, data=data)
 
 
 async def enable_entities(

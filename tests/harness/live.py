@@ -10,6 +10,7 @@ import json
 import os
 from pathlib import Path
 import secrets
+import shutil
 import signal
 import socket
 import sys
@@ -27,30 +28,42 @@ ROOT = Path(__file__).parents[2]
 START_TIMEOUT = 120  # seconds; a slow machine's first start compiles everything
 STOP_TIMEOUT = 30  # seconds
 
-CONFIGURATION: dict[str, Any] = {
-    "homeassistant": {
-        "name": "Demo",
-        "country": "US",
-        "auth_mfa_modules": [],
-        "auth_providers": [
-            {
-                "type": "trusted_networks",
-                "trusted_networks": ["127.0.0.1", "::1"],
-                "allow_bypass_login": True,
-            },
-            {"type": "homeassistant"},
-        ],
-    },
-    "frontend": {},
-    "logger": {
-        "default": "warning",
-        "logs": {
-            # both miss a program or library of the machine that nothing here needs
-            "haffmpeg": "critical",
-            "homeassistant.components.camera.img_util": "critical",
-        },
-    },
-}
+BLUEPRINTS = Path("blueprints/automation/whatsapp_gateway")
+CONFIGURATION = """\
+homeassistant:
+  name: Demo
+  country: US
+  auth_mfa_modules: []
+  auth_providers:
+    - type: trusted_networks
+      trusted_networks: ["127.0.0.1", "::1"]
+      allow_bypass_login: true
+    - type: homeassistant
+frontend:
+history:
+logbook:
+# where the user interface saves automations
+automation: !include automations.yaml
+"""
+LOGGER = """\
+logger:
+  default: {level}
+  logs:
+    # both miss a program or library of the machine that nothing here needs
+    haffmpeg: critical
+    homeassistant.components.camera.img_util: critical
+    # Decides whether accounts show "Debug logging enabled". Nothing logs under this
+    # name: the loggers of a custom integration begin with `custom_components`.
+    homeassistant.components.whatsapp_gateway: warning
+"""
+RECORDER = """\
+recorder:
+  commit_interval: 1
+"""
+HTTP = """\
+http:
+  server_port: {port}
+"""
 
 
 class StartFailed(Exception):
@@ -59,7 +72,7 @@ class StartFailed(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveHomeAssistant:
-    """What its users need to know; the token is its only user's and lasts 30 min."""
+    """Its address and a token of its only user, which lasts 30 minutes."""
 
     url: str
     token: str
@@ -68,19 +81,23 @@ class LiveHomeAssistant:
 
 
 def prepare(config: Path, *, port: int, debug: bool = False) -> None:
-    """Write what Home Assistant reads at its start, keeping what it wrote itself."""
+    """Write the configuration, and keep what Home Assistant itself has stored.
+
+    With `debug` everything is logged, and the database is written at once.
+    """
     storage = config / ".storage"
     storage.mkdir(parents=True, exist_ok=True)
-    configuration = json.loads(json.dumps(CONFIGURATION))
+    configuration = CONFIGURATION + LOGGER.format(level="debug" if debug else "warning")
     if debug:
-        configuration["logger"]["default"] = "debug"
-        configuration["recorder"] = {"commit_interval": 1}
+        configuration += RECORDER
     if not Path(homeassistant.__path__[0], "components/http/config.py").exists():
-        configuration["http"] = {"server_port": port}
-    # JSON is YAML
-    (config / "configuration.yaml").write_text(json.dumps(configuration, indent=2))
-    # Newer versions take a port in YAML for a trial and revert it after 5 min: this is
-    # what they store of a confirmed one.
+        configuration += HTTP.format(port=port)
+    (config / "configuration.yaml").write_text(configuration)
+    (config / "automations.yaml").touch()
+    # copied, as the user interface can delete blueprints
+    shutil.copytree(ROOT / BLUEPRINTS, config / BLUEPRINTS, dirs_exist_ok=True)
+    # Newer versions revert a port from YAML after 5 minutes, unless somebody confirms
+    # it: this is what they store of a confirmed one.
     _store(storage / "http", version=1, data={"server_port": port})
     if not (onboarding := storage / "onboarding").exists():
         # core_config would set up integrations that call home
@@ -99,7 +116,7 @@ def _store(path: Path, *, version: int, data: dict[str, Any]) -> None:
 
 @asynccontextmanager
 async def running(config: Path, *, port: int) -> AsyncIterator[LiveHomeAssistant]:
-    """Run Home Assistant on a prepared folder, with its owner signed in."""
+    """Run Home Assistant with a prepared folder, and sign its owner in."""
     check_free(port)
     url, log = f"http://127.0.0.1:{port}", config / "output.log"
     arguments = ("homeassistant", "--config", str(config), "--skip-pip")
@@ -109,7 +126,7 @@ async def running(config: Path, *, port: int) -> AsyncIterator[LiveHomeAssistant
 
 
 async def _sign_in(url: str) -> str:
-    """Return an access token once everything is set up, creating the owner first."""
+    """Create the owner if there is none; return a token once all is set up."""
     client = {"client_id": f"{url}/"}
     async with ClientSession(url, raise_for_status=True) as session:
         async with session.get("/api/onboarding", raise_for_status=False) as response:
@@ -145,7 +162,7 @@ def check_free(port: int) -> None:
 async def started[T](
     *arguments: str, log: Path, ready: Callable[[], Awaitable[T]]
 ) -> AsyncIterator[tuple[Process, T]]:
-    """Run a Python module, wait until it answers, end it and all that it started."""
+    """Run a Python module from when it answers; then end it and its children."""
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", *arguments),
@@ -173,7 +190,7 @@ def _end_of(log: Path) -> str:
 
 
 async def _answer[T](process: Process, ready: Callable[[], Awaitable[T]]) -> T:
-    """Ask until there is an answer."""
+    """Call `ready` until it succeeds."""
     while process.returncode is None:
         with suppress(ClientConnectionError):
             return await ready()
@@ -182,7 +199,7 @@ async def _answer[T](process: Process, ready: Callable[[], Awaitable[T]]) -> T:
 
 
 async def _stop(process: Process) -> None:
-    """End a process and its session, gently at first."""
+    """Terminate a process, and kill what is left of its session."""
     with suppress(ProcessLookupError):
         process.terminate()
     with suppress(TimeoutError):

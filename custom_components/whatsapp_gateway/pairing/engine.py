@@ -99,13 +99,20 @@ class _Watch:
         ends_at = min(self.deadline, shown_until)
         try:
             async with asyncio.timeout(max(0.0, ends_at - monotonic())):
-                await asyncio.sleep(self.look_at - monotonic())
+                await self._wait()
                 return await self._look()
         except TimeoutError:
             if ends_at == self.deadline:
                 return Pairing(phase=self._failure())
             self.look_at = self.live_code.next_look_at
             return self._pairing()
+
+    async def _wait(self) -> None:
+        """Wait until the next look; end early if the account is unloaded."""
+        while (wait := self.look_at - monotonic()) > 0:
+            if self.live_code.provider.closed:
+                raise Closed
+            await asyncio.sleep(min(wait, LOOK_INTERVAL))
 
     async def _look(self) -> Pairing:
         self.look_at = monotonic() + LOOK_INTERVAL
