@@ -608,7 +608,8 @@ async def test_failed(gateway: WahaGateway, waha: Waha, clock: Clock) -> None:
     """A failure counts once it has lasted, also where polls are rare."""
     home = gateway.add("home", State.CONNECTED)
     shop = gateway.add("shop", State.FAILED)
-    await waha.instances()
+    first = {one.id: one.status for one in await waha.instances()}
+    assert first["shop"] is InstanceStatus.FAILED
     home.state = State.FAILED
     seen = []
     for _ in range(4):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, override
 
@@ -110,9 +111,13 @@ UNAUTHORIZED = {"message": "Unauthorized", "statusCode": 401}
 class _Seen:
     """What the lists said about one session."""
 
-    status: InstanceStatus | None = None
-    since: float = 0.0
-    """When this status was first seen, of the monotonic clock."""
+    status: InstanceStatus | None
+    since: float = -inf
+    """When this status was first seen, of the monotonic clock.
+
+    It may have lasted long before the first list. So a session that failed then has
+    failed: if it seemed to be starting, its repair would be closed at every reload.
+    """
     connected: Instance | None = None
     """The session as it was before it started to reconnect."""
     failure: float = FAILURE
@@ -162,7 +167,9 @@ class Waha(Provider):
         if self._session_key is None:
             self._session_key = await self._has_session_key()
         now = monotonic()
-        self._seen = {one.id: self._seen.get(one.id, _Seen()) for one in sessions}
+        self._seen = {
+            one.id: self._seen.get(one.id) or _Seen(one.status) for one in sessions
+        }
         return tuple(_settled(one, self._seen[one.id], now) for one in sessions)
 
     async def _has_session_key(self) -> bool:
