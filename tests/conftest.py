@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from aiohttp import ClientSession
+import freezegun
 from hypothesis import HealthCheck, settings
 import pytest
 
@@ -33,6 +34,30 @@ if TYPE_CHECKING:
 
     from custom_components.whatsapp_gateway.providers.base import Provider
 
+SLOWEST = ("long_run", "faults", "fuzz")
+"""Folders whose tests take longest, the slowest first."""
+
+# freezegun looks through all modules at each test; nothing in these depends on time
+freezegun.configure(
+    extend_ignore_list=[
+        "_pytest",
+        "acme",
+        "aiogithubapi",
+        "bleak",
+        "boto3",
+        "botocore",
+        "cryptography",
+        "dbus_fast",
+        "habluetooth",
+        "hass_nabucasa",
+        "PIL",
+        "pygments",
+        "requests",
+        "syrupy",
+        "urllib3",
+        "zeroconf",
+    ]
+)
 settings.register_profile(
     "each_run",
     max_examples=40,
@@ -57,6 +82,16 @@ def pytest_sessionstart() -> None:
     logging.getLogger().setLevel(logging.DEBUG)
     # does not bear frozen time
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with the slowest tests, so that none of them runs alone at the end."""
+
+    def turn(item: pytest.Item) -> int:
+        folder = item.path.parent.name
+        return SLOWEST.index(folder) if folder in SLOWEST else len(SLOWEST)
+
+    items.sort(key=turn)
 
 
 @pytest.hookimpl(wrapper=True)

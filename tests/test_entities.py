@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+import gzip
 from http import HTTPStatus
 import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from homeassistant.config_entries import SOURCE_REAUTH
 from homeassistant.const import (
     EVENT_STATE_CHANGED,
     EVENT_STATE_REPORTED,
@@ -27,6 +29,7 @@ from .gateways.machine import CODE_LIVES, State
 from .harness.facts import SUPPORTED, lacks, needs
 from .harness.helpers import (
     BUTTONS,
+    POLL,
     STATUSES,
     enable_entities,
     fetch_picture,
@@ -44,8 +47,6 @@ if TYPE_CHECKING:
     from .gateways import Gateway, VirtualPhone
     from .harness.clock import Clock
 
-CATEGORIES = {"disconnect": "config", "logout": "config"}
-"""Category of the button of an action."""
 PRESSES = {
     # a gateway may wait for the code before it answers
     "connect": (State.STOPPED, {"starting", "scan_qr"}),
@@ -70,10 +71,11 @@ async def test_states(
     gateway: Gateway,
     entry: MockConfigEntry,
     state: State,
+    clock: Clock,
 ) -> None:
-    """Each status is told, and offers what makes sense in it."""
+    """Each status is shown, and its buttons are available."""
     gateway.add("Home", state, scale=0.001)
-    assert await hass.config_entries.async_setup(entry.entry_id)
+    await enable_entities(hass, entry, clock)
 
     connected = "on" if state is State.CONNECTED else "off"
     assert state_of(hass, "sensor.home_status") == STATUSES[state]
@@ -100,18 +102,20 @@ async def test_registries(
 
     [device] = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
     assert device.manufacturer == entry.title == gateway.title
-    assert device.model == (session.type if gateway.has("types") else None)
+    assert device.model == "WhatsApp Web"
+    assert device.model_id == (session.type if gateway.has("types") else None)
+    assert device.configuration_url
     assert device.entry_type is dr.DeviceEntryType.SERVICE
     entities = er.async_entries_for_device(
         er.async_get(hass), device.id, include_disabled_entities=True
     )
     expected: dict[str, tuple[str | None, str | None]] = {
         "binary_sensor.home_connection": (None, None),
-        "image.home_qr_code": (None, None),
+        "image.home_qr_code": ("diagnostic", None),
         "sensor.home_phone_number": ("diagnostic", "integration"),
         "sensor.home_status": (None, None),
         **{
-            BUTTONS[action]: (CATEGORIES.get(action), None)
+            BUTTONS[action]: (None, "integration" if action == "logout" else None)
             for action in gateway.actions
         },
     }
@@ -128,12 +132,17 @@ async def test_registries(
     [(key, action) for key, kind in SUPPORTED.items() for action in kind.actions],
 )
 async def test_press(
-    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, action: str
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    action: str,
+    clock: Clock,
 ) -> None:
     """A press acts on the instance, and its new status is shown at once."""
     before, after = PRESSES[action]
-    gateway.add("Home", before)
-    assert await hass.config_entries.async_setup(entry.entry_id)
+    session = gateway.add("Home", before)
+    await enable_entities(hass, entry, clock)
+    session.state = before
     await press(hass, BUTTONS[action])
 
     assert state_of(hass, "sensor.home_status") in after
@@ -147,7 +156,7 @@ async def test_press(
         ({"status": 404}, "not_found"),
         ({"status": 429}, "rate_limited"),
         ({"status": 500}, "cannot_connect"),
-        ({"redirect": "https://elsewhere.example"}, "not_a_gateway"),
+        ({"redirect": "https://elsewhere.example"}, "unexpected_response"),
     ],
     ids=str,
 )
@@ -211,50 +220,6 @@ async def test_only_what_changed_is_written(
             *(BUTTONS[action] for action in changed),
         ]
     )
-
-
-async def test_poll_while_entities_are_added(
-    hass: HomeAssistant,
-    gateway: Gateway,
-    entry: MockConfigEntry,
-    clock: Clock,
-) -> None:
-    """What a poll brings while entities are added is not taken for written."""
-    one = gateway.add("Home", State.CONNECTED)
-    gateway.add("Shop", State.CONNECTED).phone_number = None
-    await enable_entities(hass, entry, clock)
-    assert await hass.config_entries.async_unload(entry.entry_id)
-    one.state = State.STOPPED
-    gateway.then["list"] = lambda _: setattr(one, "state", State.CONNECTED)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await clock.run(2)
-    assert state_of(hass, "sensor.home_status") == "connected"
-    one.state = State.STOPPED
-    await entry.runtime_data.async_refresh()
-
-    assert state_of(hass, "sensor.home_status") == "disconnected"
-
-
-async def test_one_that_fails(
-    hass: HomeAssistant,
-    gateway: Gateway,
-    entry: MockConfigEntry,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """A listener that fails does not keep the others from being told."""
-    one = gateway.add("Home", State.CONNECTED)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    coordinator = entry.runtime_data
-    told: list[str] = []
-    remove = coordinator.async_add_listener(lambda: told.remove("told"), one.id)
-    coordinator.async_add_listener(lambda: told.append("told"), one.id)
-    one.state = State.STOPPED
-    await coordinator.async_refresh()
-    remove()
-
-    assert told == ["told"]
-    assert "An entity could not be updated" in caplog.text
-    assert state_of(hass, "sensor.home_status") == "disconnected"
 
 
 async def test_phone_number(
@@ -485,15 +450,13 @@ async def test_no_picture(
         gateway.fail("qr", **fault)
         before = state_of(hass, "image.home_qr_code")
         for _ in range(2):
-            assert (await fetch_picture(hass_client))[
-                0
-            ] == HTTPStatus.INTERNAL_SERVER_ERROR
+            assert await fetch_picture(hass_client) == (HTTPStatus.OK, blank())
         assert gateway.count("qr") == number
-        # the browsers that still look come again
+        # the browsers that still look fetch it again
         await clock.run(6)
         assert state_of(hass, "image.home_qr_code") != before
     gateway.heal()
-    assert (await fetch_picture(hass_client))[0] == HTTPStatus.OK
+    assert read_qr((await fetch_picture(hass_client))[1])
 
     one.state = State.STOPPED
     await clock.run(31)
@@ -544,3 +507,94 @@ async def test_no_secret_anywhere(
     assert one.code is not None
     for secret in (gateway.key, one.code.text, "5511999998888"):
         assert secret not in said
+
+
+async def test_card_that_appears(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, clock: Clock
+) -> None:
+    """A card that appears with the status is told of the picture a second later."""
+    session = gateway.add("Home", State.STOPPED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    session.state = State.WAITING
+    await entry.runtime_data.async_refresh()
+    first = state_of(hass, "image.home_qr_code")
+
+    await clock.run(1.5)
+    second = state_of(hass, "image.home_qr_code")
+    assert second not in {first, STATE_UNAVAILABLE}
+    # and that is all while nobody looks
+    await clock.run(20)
+    assert state_of(hass, "image.home_qr_code") == second
+
+
+async def test_long_names(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
+) -> None:
+    """Names of wide characters, which make long entity IDs, lose no entity."""
+    gateway.add("客厅" * 100, State.CONNECTED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+
+    assert len(hass.states.async_entity_ids("sensor")) == 1
+    assert len(hass.states.async_entity_ids("binary_sensor")) == 1
+
+
+async def test_key_rejected_at_the_picture(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    hass_client: ClientSessionGenerator,
+) -> None:
+    """An API key that is rejected when somebody looks at the code starts reauth."""
+    gateway.add("Home", State.WAITING)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    gateway.fail("qr", status=401)
+
+    assert await fetch_picture(hass_client) == (HTTPStatus.OK, blank())
+    [flow] = hass.config_entries.flow.async_progress()
+    assert flow["context"]["source"] == SOURCE_REAUTH
+
+
+async def test_own_session(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, clock: Clock
+) -> None:
+    """No cookie is sent back, and a compressed answer is not unpacked."""
+    gateway.add("Home", State.CONNECTED)
+    headers = {"Set-Cookie": "session=1"}
+    gateway.fail("list", body=b"[]", headers=headers, times=1)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await clock.run(POLL)
+    assert "Cookie" not in gateway.asked[-1].headers
+
+    bomb = gzip.compress(b" " * 10**6 + b"[]")
+    gateway.fail("list", body=bomb, headers={"Content-Encoding": "gzip"})
+    await clock.run(POLL)
+    assert not entry.runtime_data.last_update_success
+    gateway.heal()
+    await clock.run(POLL)
+    assert entry.runtime_data.last_update_success
+
+
+@lacks("phone_in_list")
+async def test_phone_numbers_do_not_delay_the_poll(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, clock: Clock
+) -> None:
+    """However slowly phone numbers are answered, changes are shown with the poll."""
+    sessions = [gateway.add(f"Number {n}", State.CONNECTED) for n in range(40)]
+    await enable_entities(hass, entry, clock)
+    for session in sessions:
+        session.unlink()
+    await clock.run(POLL)
+    gateway.fail("one", delay=9.0)
+    gateway.asked.clear()
+    for session in sessions:
+        session.state = State.CONNECTED
+    await clock.run(POLL)
+    assert state_of(hass, "sensor.number_39_status") == "connected"
+    sessions[39].state = State.FAILED
+    await clock.run(POLL)
+    assert state_of(hass, "sensor.number_39_status") == "failed"
+    assert gateway.count("one") <= 3 * gateway.count("list")
+
+    gateway.heal()
+    await clock.run(15 * POLL)
+    assert state_of(hass, "sensor.number_0_phone_number").startswith("+")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from contextlib import aclosing
 import json
 import time
@@ -13,6 +14,8 @@ import pytest
 from custom_components.whatsapp_gateway.pairing import code_clock
 from custom_components.whatsapp_gateway.pairing import engine as pairing
 from custom_components.whatsapp_gateway.pairing.engine import Pairing, Phase
+from custom_components.whatsapp_gateway.providers.models import Closed
+from custom_components.whatsapp_gateway.providers.parsing import PNG_SIGNATURE
 
 from .gateways import ExpiredCodeError, Gateway, VirtualPhone
 from .gateways.machine import CODE_LIVES, State
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from .gateways.machine import Session
     from .harness.clock import Clock
 
+CORRUPT = "data:image/png;base64," + b64encode(PNG_SIGNATURE + b"x").decode()
 STOPPED = [State.NEW, State.STOPPED, State.FAILED]
 
 
@@ -345,7 +349,7 @@ async def test_rate_limited(
         phone.scan(text)
 
         assert (await phases(pairings))[-1] is Phase.LINKED
-    assert 20 <= clock.time() - started < 20 + 2 * pairing.POLL_INTERVAL
+    assert 20 <= clock.time() - started < 20 + 2 * pairing.LOOK_INTERVAL
 
 
 async def test_unknown_status(
@@ -405,3 +409,29 @@ async def test_no_picture(gateway: Gateway, provider: Provider, given: Any) -> N
         assert (await anext(pairings)).phase is Phase.WAITING
 
         assert await first_code(pairings)
+
+
+@needs("plain_json")
+async def test_code_that_cannot_be_drawn(
+    gateway: Gateway, provider: Provider, clock: Clock
+) -> None:
+    """A code that can't be drawn is reported after half a minute, like an outage."""
+    session = gateway.add("Home", State.WAITING)
+    gateway.fail("qr", body=json.dumps({"qr": CORRUPT, "raw": "9" * 9999}).encode())
+    started = clock.time()
+
+    assert (await phases(pair(provider, session.id)))[-1] is Phase.UNEXPECTED
+    assert pairing.PATIENCE <= clock.time() - started < pairing.PATIENCE + 10
+
+
+async def test_account_unloaded(gateway: Gateway, provider: Provider) -> None:
+    """When the account is unloaded no more requests are sent."""
+    session = gateway.add("Home", State.WAITING)
+    async with aclosing(pair(provider, session.id)) as pairings:
+        await first_code(pairings)
+        provider.close()
+        asked = len(gateway.asked)
+        with pytest.raises(Closed):
+            await first_code(pairings)
+
+    assert len(gateway.asked) == asked

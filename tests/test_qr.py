@@ -8,8 +8,8 @@ from PIL import Image
 import pytest
 import qrcode
 
-from custom_components.whatsapp_gateway.providers.models import BadResponse, QrCode
 from custom_components.whatsapp_gateway.pairing.qr import SIZE, blank, render
+from custom_components.whatsapp_gateway.providers.models import BadResponse, QrCode
 
 from .gateways.machine import new_code_text
 from .harness.qr_reader import read_qr

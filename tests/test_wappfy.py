@@ -17,6 +17,7 @@ from custom_components.whatsapp_gateway.providers.models import (
     InstanceStatus,
     RateLimited,
     Rejected,
+    TooManyInstances,
 )
 
 from .gateways.machine import State
@@ -179,13 +180,61 @@ async def test_no_totals(
     assert raised.value.__context__ is None
 
 
+async def test_same_page_again(gateway: WappfyGateway, provider: Provider) -> None:
+    """A gateway that ignores the page number is not asked a hundred times."""
+    items = [{"id": str(number), "status": "connected"} for number in range(7)]
+    answer(gateway, "list", {"data": {"items": items}})
+
+    assert len(await provider.instances()) == 7
+    assert gateway.count("list") == 2
+
+
+async def test_repeated_id(gateway: WappfyGateway, provider: Provider) -> None:
+    """A list in which an ID is repeated is complete if it has all its rows."""
+    items = [{"id": "one", "status": "connected"}] * 2
+    answer(gateway, "list", {"data": {"items": items, "total": 2}})
+
+    assert len(await provider.instances()) == 1
+
+
 async def test_endless_pages(gateway: WappfyGateway, provider: Provider) -> None:
     """Pages that never end are refused."""
-    one = {"id": "one", "status": "connected"}
-    answer(gateway, "list", {"data": {"items": [one], "limit": 1}})
+    gateway.page_size, gateway.tells_pages, gateway.odd_totals = 1, False, {}
+    for number in range(102):
+        gateway.add(f"Number {number}")
+    gateway.requests_per_minute = 1000
 
-    with pytest.raises(BadResponse):
+    with pytest.raises(BadResponse, match="Too many pages"):
         await provider.instances()
+
+
+async def test_too_many_in_pages(gateway: WappfyGateway, provider: Provider) -> None:
+    """Too many instances are noticed before the last page."""
+    gateway.page_size = 2600
+    for number in range(5200):
+        gateway.add(f"Number {number}", id=str(number))
+
+    with pytest.raises(TooManyInstances):
+        await provider.instances()
+
+
+@pytest.mark.parametrize("action", Action)
+async def test_no_success(
+    gateway: WappfyGateway, provider: Provider, action: Action
+) -> None:
+    """An action that reports no success has failed; an odd body means nothing."""
+    session = gateway.add("Home", State.CONNECTED)
+    body = {"success": False, "error": {"message": "Not today"}}
+    answer(gateway, action, body)
+    with pytest.raises(Rejected, match="Not today"):
+        await provider.perform(action, session.id)
+    answer(gateway, "delete", body)
+    with pytest.raises(Rejected, match="Not today"):
+        await provider.delete(session.id)
+
+    for odd in (b"", b"[", b"OK", b'{"success": true}', b"[]"):
+        gateway.fail(action, body=odd)
+        await provider.perform(action, session.id)
 
 
 async def test_refused_page(
@@ -234,26 +283,17 @@ async def test_cloud_api_is_never_linked(
     assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
 
 
-async def test_create_cloud_api(gateway: WappfyGateway, dialog: Dialog) -> None:
-    """A new Cloud API instance ends the dialog without a code."""
-    await dialog.sign_in(gateway)
-    await dialog.give(name="Shop", type="cloud_api")
-
-    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
-    assert gateway.count("connect") == gateway.count("qr") == 0
-
-
-async def test_options_create_cloud_api(
+async def test_create_cloud_api(
     hass: HomeAssistant, gateway: WappfyGateway, entry: MockConfigEntry, dialog: Dialog
 ) -> None:
-    """A Cloud API instance is done when it is created."""
+    """A Cloud API instance is done when it is created, without a QR code."""
     assert await hass.config_entries.async_setup(entry.entry_id)
     await dialog.open_options(entry)
-    await dialog.choose("create")
-    await dialog.give(name="Home", type="cloud_api")
+    await dialog.give(name="Shop", type="cloud_api")
 
-    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
-    assert state_of(hass, "sensor.home_status") == "created"
+    assert dialog.result["reason"] == "created"
+    assert state_of(hass, "sensor.shop_status") == "created"
+    assert gateway.count("connect") == gateway.count("qr") == 0
 
 
 async def test_create_with_type(

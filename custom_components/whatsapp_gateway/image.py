@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from time import monotonic
 from typing import TYPE_CHECKING, override
 
@@ -13,7 +14,7 @@ from homeassistant.util import dt as dt_util
 
 from .entity import InstanceEntity, async_add_instances
 from .pairing.qr import blank
-from .providers.models import InstanceStatus
+from .providers.models import GatewayError, InstanceStatus, Unauthorized
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from .coordinator import GatewayConfigEntry, GatewayCoordinator
 
 PARALLEL_UPDATES = 0
+
+_LOGGER = logging.getLogger(__name__)
 
 # all in seconds
 MAX_AGE = 5.0
@@ -103,21 +106,23 @@ class QrImage(InstanceEntity, ImageEntity):
 
     @override
     async def async_image(self) -> bytes | None:
-        """Return the code that can be scanned now; between two codes, a blank."""
+        """Return the code that can be scanned now, or a blank if there is none."""
         if not self.available:
             return None
         live_code = self.coordinator.live_code(self.instance_id)
-        changes_in = MAX_AGE
         try:
-            with self.coordinator.translated_errors():
-                await live_code.refresh(MAX_AGE)
-            if live_code.png:
-                changes_in = min(MAX_AGE, live_code.ends_at - monotonic())
-            else:
-                changes_in = live_code.next_look_at - monotonic()
-        finally:
-            self._async_change_later(max(changes_in, MIN_INTERVAL))
-        return live_code.png or await self.hass.async_add_executor_job(blank)
+            await live_code.refresh(MAX_AGE)
+        except Unauthorized:
+            self.coordinator.async_start_reauth()
+        except GatewayError as err:
+            _LOGGER.debug("No QR code: %s", type(err).__name__)
+        if not self.available or self.coordinator.provider.closed:
+            return None
+        png = live_code.png
+        changes_at = live_code.ends_at if png else live_code.next_look_at
+        changes_in = min(changes_at - monotonic(), MAX_AGE)
+        self._async_change_later(max(changes_in, MIN_INTERVAL))
+        return png or await self.hass.async_add_executor_job(blank)
 
     @callback
     def _async_change_later(self, seconds: float) -> None:

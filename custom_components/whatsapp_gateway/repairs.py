@@ -12,7 +12,6 @@ from .providers.models import Action, GatewayError, NotFound
 from .texts import escape_markdown
 
 if TYPE_CHECKING:
-    from homeassistant.config_entries import ConfigFlowResult
     from homeassistant.core import HomeAssistant
 
     from .coordinator import GatewayConfigEntry
@@ -37,9 +36,7 @@ class InstanceRepairFlow(PairingFlow, RepairsFlow):
         self._instance_id = instance_id
         self._kind = kind
 
-    async def async_step_init(
-        self, _user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
+    async def async_step_init(self, _user_input: dict[str, Any] | None = None) -> Any:
         """Show the QR code; only a failed session is restarted before that."""
         instance = self.coordinator.data.get(self._instance_id)
         if instance is None:

@@ -1,4 +1,4 @@
-"""A real Home Assistant, the gateways and the phone, and Chromium before them."""
+"""Run a real Home Assistant, the gateways, the phone, and Chromium."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ def free_port() -> int:
 
 @pytest.fixture(autouse=True)
 def _integration() -> None:
-    """Leave out what the other tests do with a Home Assistant in their process."""
+    """Replace the fixture for tests that run Home Assistant in their process."""
 
 
 @pytest.fixture(autouse=True)
 def clock() -> None:
-    """Leave time as it is."""
+    """Use the real time."""
 
 
 @pytest.fixture(autouse=True)
 def mock_zeroconf_resolver() -> None:
-    """Leave names as they are."""
+    """Use the real resolver."""
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ async def browser() -> AsyncGenerator[Browser]:
 
 @pytest.fixture(params=["light-desktop", "dark-phone"])
 def look(request: pytest.FixtureRequest) -> str:
-    """Return each look in turn: theme and size."""
+    """Return the theme and the size of the screen."""
     look: str = request.param
     return look
 
@@ -122,6 +122,8 @@ async def home(
             viewport={"width": 390, "height": 844} if phone else None,
             color_scheme="dark" if theme == "dark" else "light",
             device_scale_factor=2 if phone else 1,
+            # it reloads the page on the first visit, which closes dialogs
+            service_workers="block",
         )
         api = await stack.enter_async_context(
             ClientSession(live.url, headers={"Authorization": f"Bearer {live.token}"})
@@ -140,12 +142,12 @@ async def home(
 
 
 def leaks_in(config: Path) -> Iterator[str]:
-    """Return the secrets in what Home Assistant wrote, with its database and log.
+    """Return the secrets in the files of Home Assistant, also its database and log.
 
-    The account's own data is the place for its key.
+    The only place for an API key is the account's own data.
     """
     for path in config.rglob("*"):
-        # not what the integration's own folder links to
+        # the linked folder of the integration is left out
         if path.is_file():
             found = set(leaked(path.read_bytes().decode(errors="replace")))
             if path.name == "core.config_entries":

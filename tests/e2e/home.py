@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import ClientSession
+from playwright.async_api import expect
 
 from tests.gateways import GATEWAYS
-from tests.harness.qr_reader import read_qr
+from tests.harness.qr_reader import read_data_uri, read_qr
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from playwright.async_api import Page
+    from playwright.async_api import Locator, Page
+
+INTEGRATION_PAGE = "/config/integrations/integration/whatsapp_gateway"
+FIRST_LAYOUT = 2.0
+"""Seconds in which a dialog may still load what shows its text."""
+RECORD_BOXES = """markdown => {
+    window.boxes = new Set();
+    const look = () => {
+        const image = (markdown.shadowRoot ?? markdown).querySelector("img");
+        const box = image?.getBoundingClientRect();
+        window.boxes.add(box ? [box.x, box.y, box.width, box.height].join() : "none");
+        if (markdown.isConnected) requestAnimationFrame(look);
+    };
+    look();
+}"""
+"""Note the place and size of the picture in a text at each frame."""
 
 
 @dataclass
 class GatewayProcess:
-    """The gateways and the phone, in a process of their own."""
+    """The gateways and the phone, which run in a process of their own."""
 
     phone: ClientSession
     ports: dict[str, int]
@@ -29,71 +47,114 @@ class GatewayProcess:
         """Return the address of a gateway."""
         return f"http://127.0.0.1:{self.ports[provider]}"
 
-    async def create(self, provider: str, name: str) -> None:
-        """Create an instance behind Home Assistant's back, by the gateway's API."""
+    async def create(self, provider: str, name: str, *, key: str | None = None) -> str:
+        """Create an instance by the gateway's API; return its ID."""
         gateway = GATEWAYS[provider]()
         [create] = (one for one in gateway.routes() if one.kwargs["name"] == "create")
         async with (
-            ClientSession(self.url(provider), headers=gateway.headers()) as session,
+            ClientSession(self.url(provider), headers=gateway.headers(key)) as session,
             session.request(
                 create.method, create.path, json=gateway.create_body(name)
             ) as response,
         ):
             assert response.ok, await response.text()
+        async with self.phone.get("/instances") as response:
+            instances = await response.json()
+        [instance_id] = (one["id"] for one in instances if one["name"] == name)
+        assert isinstance(instance_id, str)
+        return instance_id
+
+    async def new_round(self, instance_id: str) -> None:
+        """Let an instance wait for a scan, with a QR code that is new."""
+        await self._post("/new_round", id=instance_id)
 
     async def scan(self, text: str) -> str:
-        """Scan what a camera has read; return the id of the instance."""
-        async with self.phone.post("/scan", json={"text": text}) as response:
-            assert response.ok, await response.text()
-            instance_id: str = (await response.json())["id"]
-            return instance_id
+        """Scan what a camera has read; return the ID of the instance."""
+        instance_id: str = (await self._post("/scan", text=text))["id"]
+        return instance_id
 
     async def unlink(self, instance_id: str) -> None:
-        """Log the device out on the phone."""
-        async with self.phone.post("/unlink", json={"id": instance_id}) as response:
-            assert response.ok
+        """Remove the linked device on the phone."""
+        await self._post("/unlink", id=instance_id)
+
+    async def _post(self, path: str, **body: str) -> Any:
+        async with self.phone.post(path, json=body) as response:
+            assert response.ok, await response.text()
+            return await response.json() if response.content_length else None
 
 
 class Home:
-    """Home Assistant's user interface."""
+    """Home Assistant's user interface, and its API for what a test prepares."""
 
     shot: Callable[[str], Awaitable[bytes]]
+    """Take a screenshot with this name."""
 
     def __init__(self, page: Page, api: ClientSession, url: str) -> None:
-        """Look at it through a browser's page, and its API."""
+        """Use Home Assistant through a page of the browser."""
         self.page = page
         self.api = api
         self.url = url
 
     async def click(self, text: str) -> None:
-        """Click on a text."""
+        """Click a text."""
         await self.page.get_by_text(text, exact=True).first.click()
 
     async def submit(self) -> None:
-        """Press the dialog's button."""
+        """Press the button of a form."""
         await self.page.get_by_role("button", name="Submit").click()
 
-    async def sign_in(self, provider: str, url: str) -> None:
-        """Add the integration, up to the account."""
+    async def close(self) -> None:
+        """Close the dialog."""
+        await self.page.get_by_role("button", name="Close").first.click()
+        await expect(self.dialog).to_have_count(0)
+
+    @property
+    def dialog(self) -> Locator:
+        """Return the dialog, if it is open."""
+        return self.page.locator("dialog-data-entry-flow ha-dialog")
+
+    @property
+    def code(self) -> Locator:
+        """Return the picture of the QR code in the dialog."""
+        return self.page.get_by_alt_text("QR code", exact=True)
+
+    async def add_account(
+        self, provider: str, url: str, *, key: str | None = None
+    ) -> None:
+        """Add the integration, up to the question what to link."""
         await self.page.goto(
             f"{self.url}/config/integrations/dashboard/add?domain=whatsapp_gateway"
         )
         await self.page.get_by_role("button", name="OK").click()
-        await self.page.get_by_text(GATEWAYS[provider].title, exact=True).click()
+        await self.enter_account(provider, url, key=key)
+
+    async def enter_account(
+        self, provider: str, url: str, *, key: str | None = None
+    ) -> None:
+        """Fill in the forms of the gateway, its address and the API key."""
+        gateway = GATEWAYS[provider]
+        await self.page.get_by_text(gateway.title, exact=True).last.click()
         await self.submit()
         await self.page.locator("input[type=url]").fill(url)
-        await self.page.locator("input[type=password]").fill(GATEWAYS[provider].key)
+        await self.page.locator("input[type=password]").fill(key or gateway.key)
         await self.submit()
 
     async def create(self, name: str) -> None:
-        """Give a new instance its name."""
+        """Choose to create an instance, and give it a name."""
+        await self.click("Create an instance")
         await self.page.locator("ha-selector-text input").first.fill(name)
         await self.submit()
+
+    async def skip_linking(self) -> None:
+        """End the setup without linking."""
+        await self.click("Finish without linking")
+        await expect(self.page.get_by_text("The account has been added")).to_be_visible()
+        await self.close()
 
     async def read_code(
         self, *, other_than: str | None = None, shot: str = "dialog"
     ) -> str:
-        """Read a code from what is on screen, as a phone's camera does."""
+        """Read a QR code from what is on screen, as a phone's camera does."""
         deadline = time.monotonic() + 60
         while True:
             text = read_qr(await self.shot(shot))
@@ -102,10 +163,33 @@ class Home:
             assert time.monotonic() < deadline, "No code on screen"
             await asyncio.sleep(0.2)
 
+    async def wait_for_code(self, seconds: float) -> float:
+        """Wait until the dialog shows a QR code; return how long that took."""
+        start = time.monotonic()
+        await self.code.wait_for(timeout=seconds * 1000)
+        took = time.monotonic() - start
+        assert read_data_uri(await self.code.get_attribute("src") or "")
+        return took
+
+    @asynccontextmanager
+    async def still_picture(self) -> AsyncIterator[None]:
+        """Check that the picture in the dialog neither moves nor changes its size."""
+        await asyncio.sleep(FIRST_LAYOUT)
+        markdown = self.page.locator("step-flow-progress ha-markdown-element")
+        await markdown.evaluate(RECORD_BOXES)
+        yield
+        boxes = await self.page.evaluate("[...window.boxes]")
+        assert len(boxes) == 1, boxes
+
+    async def expect_linked(self, name: str, *, seconds: float = 4) -> None:
+        """Check that the dialog soon says that a number is linked."""
+        end = self.page.get_by_text(f"{name} is linked.")
+        await expect(end).to_be_visible(timeout=seconds * 1000)
+
     async def state(self, entity_id: str) -> str:
-        """Return an entity's state."""
+        """Return an entity's state; empty if there is no such entity."""
         async with self.api.get(f"/api/states/{entity_id}") as response:
-            state: str = (await response.json())["state"]
+            state: str = (await response.json()).get("state", "")
             return state
 
     async def wait_for_state(self, entity_id: str, expected: str) -> None:
@@ -116,20 +200,52 @@ class Home:
             await asyncio.sleep(0.2)
 
     async def press(self, entity_id: str) -> None:
-        """Press a button, as an automation does."""
-        body = {"entity_id": entity_id}
-        async with self.api.post("/api/services/button/press", json=body) as response:
-            assert response.ok
+        """Press a button entity, as an automation does."""
+        await self._post("/api/services/button/press", entity_id=entity_id)
+
+    async def accounts(self) -> dict[str, str]:
+        """Return the entry ID of each account by its title."""
+        path = "/api/config/config_entries/entry?domain=whatsapp_gateway"
+        async with self.api.get(path) as response:
+            return {one["title"]: one["entry_id"] for one in await response.json()}
+
+    async def delete_account(self, entry_id: str) -> None:
+        """Delete an account."""
+        path = f"/api/config/config_entries/entry/{entry_id}"
+        async with self.api.delete(path) as response:
+            assert response.ok, await response.text()
+
+    async def save_dashboard(self, *cards: dict[str, Any]) -> None:
+        """Replace the default dashboard by one with these cards, and open it."""
+        view = {"title": "Home", "cards": cards}
+        await self.page.goto(f"{self.url}/config")
+        await self.page.wait_for_function(
+            "document.querySelector('home-assistant')?.hass?.connected"
+        )
+        await self.page.evaluate(
+            "config => document.querySelector('home-assistant')"
+            ".hass.callWS({type: 'lovelace/config/save', config})",
+            {"views": [view]},
+        )
+        await self.page.goto(f"{self.url}/lovelace")
 
     async def open_integration(self) -> None:
         """Open the page of the integration with its accounts."""
-        path = "/config/integrations/integration/whatsapp_gateway"
-        await self.page.goto(f"{self.url}{path}")
+        await self.page.goto(f"{self.url}{INTEGRATION_PAGE}")
+
+    async def start_setup(self) -> None:
+        """Add another account from the integration's page."""
+        name = re.compile("Add (entry|hub|service|device)", re.IGNORECASE)
+        await self.page.get_by_role("button", name=name).first.click()
 
     async def open_device(self, entity_id: str) -> None:
         """Open the device page of an entity."""
         template = f"{{{{ device_id('{entity_id}') }}}}"
-        body = {"template": template}
-        async with self.api.post("/api/template", json=body) as response:
-            device = await response.text()
+        device = await self._post("/api/template", template=template)
         await self.page.goto(f"{self.url}/config/devices/device/{device}")
+
+    async def _post(self, path: str, **body: str) -> str:
+        async with self.api.post(path, json=body) as response:
+            text = await response.text()
+            assert response.ok, text
+            return text

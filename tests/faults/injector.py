@@ -11,7 +11,7 @@ from pathlib import Path
 import time
 from typing import TYPE_CHECKING, Any
 
-from custom_components.whatsapp_gateway.providers import http as client
+from custom_components.whatsapp_gateway.providers.http import MAX_RETRY_AFTER
 from tests import gateways
 from tests.harness.facts import SUPPORTED
 
@@ -131,7 +131,7 @@ class FaultInjector:
         self.context.load_cert_chain(self.good)
         self.names.known = True
         if fault.startswith("429"):
-            await asyncio.sleep(client.MAX_RETRY_AFTER)
+            await asyncio.sleep(MAX_RETRY_AFTER)
 
     def _values(self, fault: str, route: str) -> dict[str, Any]:
         if fault == "redirect":

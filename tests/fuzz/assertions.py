@@ -13,13 +13,13 @@ from urllib.parse import quote
 
 from homeassistant.exceptions import HomeAssistantError
 
+from custom_components.whatsapp_gateway.pairing.qr import render
 from custom_components.whatsapp_gateway.providers.models import (
     GatewayError,
     Instance,
     QrCode,
 )
 from custom_components.whatsapp_gateway.providers.parsing import PNG_SIGNATURE
-from custom_components.whatsapp_gateway.pairing.qr import render
 from tests.gateways.picture import data_uri
 
 if TYPE_CHECKING:

@@ -18,16 +18,9 @@ from homeassistant.helpers import entity_registry as er
 
 from custom_components.whatsapp_gateway import sensor
 from custom_components.whatsapp_gateway.const import DOMAIN
-from custom_components.whatsapp_gateway.providers import (
-    PROVIDERS,
-    http as client,
-    parsing,
-)
-from custom_components.whatsapp_gateway.providers.models import (
-    Instance,
-    InstanceStatus,
-    QrCode,
-)
+from custom_components.whatsapp_gateway.providers import PROVIDERS, http, parsing
+from custom_components.whatsapp_gateway.providers.models import Instance, QrCode
+from custom_components.whatsapp_gateway.providers.redact import redact
 from tests.gateways.machine import State
 from tests.harness.calls import CALLS
 from tests.harness.helpers import STATUSES, state_of
@@ -64,10 +57,9 @@ PARSERS: tuple[tuple[Callable[[Provider, Any], Any], Any], ...] = (
     (lambda _, value: parsing.phone_number(value), str | None),
     (lambda _, value: parsing.timestamp(value), datetime | None),
     (lambda _, value: parsing.png(value), bytes),
-    (lambda _, value: parsing.qr_code(parsing.mapping(value)), QrCode | None),
-    (lambda provider, value: provider._instance(value), Instance),
-    (lambda provider, value: provider._instances(value), tuple),
-    (lambda provider, value: provider._status(str(value)), InstanceStatus | None),
+    (lambda _, value: parsing.lifetime(value, None), float | None),
+    (lambda _, value: parsing.qr_code(None, value, None), QrCode | None),
+    (lambda provider, value: provider._status(str(value)), tuple),
 )
 """Each with what it makes of a value."""
 RESULTS = {"list": list, "create": Instance, "one": Instance, "qr": QrCode | None}
@@ -98,13 +90,15 @@ async def test_parsers(
     provider: Provider, body: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Every parser makes of every part of any JSON what it promises."""
-    code, message = provider._explanation(body)
+    payload = None
+    answer = http.Answer(body=body, api_key=API_KEY)
+    with only_our_errors():
+        answer.raise_for_failure()
+        payload = answer.json()
+    code, message = http.explanation(payload)
     assert_fits(code, str | None)
     assert_fits(message, str)
-    assert secrets_in(message) == []
-    payload = None
-    with only_our_errors():
-        payload = provider._payload(body)
+    assert secrets_in(redact(message, API_KEY)) == []
     for part in parts(payload):
         for parse, kind in PARSERS:
             with only_our_errors():
@@ -115,7 +109,7 @@ async def test_parsers(
 @given(headers=HEADERS)
 def test_retry_after(headers: dict[str, str]) -> None:
     """A pause is never shorter than a second, nor longer than two minutes."""
-    assert 1 <= client._retry_after(CIMultiDictProxy(CIMultiDict(headers))) <= 120
+    assert 1 <= http._retry_after(CIMultiDictProxy(CIMultiDict(headers))) <= 120
 
 
 @given(call=st.sampled_from(sorted(CALLS)), answer=ANY_ANSWER)
@@ -128,7 +122,7 @@ async def test_calls(
 ) -> None:
     """Every call returns what it promises, or raises one of our errors."""
     # as if the pause that the last answer may have asked for were over
-    provider._resume_at = 0.0
+    provider._http._resume_at = 0.0
     gateway.fail("*", **answer)
     with only_our_errors():
         assert_fits(await CALLS[call](provider, "one"), RESULTS.get(call, type(None)))
@@ -162,13 +156,14 @@ async def account(
 
 async def poll(hass: HomeAssistant, account: GatewayCoordinator) -> set[str]:
     """Poll, and return the ids of the devices that there are then."""
-    account.provider._resume_at = 0.0
+    account.provider._http._resume_at = 0.0
     await account.async_refresh()
     await hass.async_block_till_done()
     devices = dr.async_entries_for_config_entry(
         dr.async_get(hass), account.config_entry.entry_id
     )
-    ids = {account.instance_id(device.identifiers) for device in devices}
+    instances = [account.instance_of(device) for device in devices]
+    ids = {instance.id for instance in instances if instance}
     assert ids == account.data.keys()
     assert len(ids) == len(devices)
     return set(account.data)
@@ -204,10 +199,6 @@ async def test_poll(
 ) -> None:
     """No answer breaks a poll, and only a complete list removes a device."""
     before = set(account.data)
-    # as after a start
-    numbers = account.phone_numbers
-    for memory in (numbers._known, numbers._questions, numbers._failures):
-        memory.clear()
     gateway.fail("list", **answer)
     gateway.fail("one", **one)
 

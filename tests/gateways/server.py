@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from email.utils import formatdate
 import re
 import time
 from typing import TYPE_CHECKING, Any, ClassVar, override
@@ -97,6 +98,8 @@ class Gateway(ABC):
         self._let_go = asyncio.Event()
         self._runner: web.AppRunner | None = None
         self.url = ""
+        self.clock_ahead = 0.0
+        """Seconds by which the gateway's clock is ahead of all others."""
 
     @abstractmethod
     def routes(self) -> list[web.RouteDef]:
@@ -242,6 +245,8 @@ class Gateway(ABC):
         else:
             response = self.error(429, "rate_limited", "Too many requests")
         response.headers.update(headers)
+        now = time.time() + self.clock_ahead
+        response.headers["Date"] = formatdate(now, usegmt=True)
         return response
 
     def _next_fault(self, route: str) -> Fault:

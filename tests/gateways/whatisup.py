@@ -56,8 +56,6 @@ class WhatIsUpGateway(Gateway):
         """Have no customers yet."""
         super().__init__(scale=scale)
         self.burst = BURST
-        self.clock_ahead = 0.0
-        """Seconds by which the gateway's clock is ahead of all others."""
         self._customers = uuid4()
         self._buckets: dict[str, tuple[float, float]] = {}
 

@@ -12,7 +12,7 @@ from homeassistant.data_entry_flow import FlowResultType
 from custom_components.whatsapp_gateway.const import DOMAIN
 
 from .qr_reader import read_data_uri
-from .texts import ENGLISH, assert_translated
+from .texts import ENGLISH, assert_translated, shown_text
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
@@ -58,6 +58,23 @@ class Dialog:
         """What is wrong, by field."""
         errors: dict[str, str] = self.result["errors"]
         return errors
+
+    @property
+    def reason(self) -> str | None:
+        """Why the dialog ended, None if it goes on."""
+        ended = self.result["type"] is FlowResultType.ABORT
+        return self.result["reason"] if ended else None
+
+    @property
+    def options(self) -> list[str]:
+        """The options of the menu that is shown."""
+        options: list[str] = self.result["menu_options"]
+        return options
+
+    @property
+    def text(self) -> str:
+        """The text that is shown, as Markdown."""
+        return shown_text(self.result, self.section)
 
     @property
     def action(self) -> str | None:

@@ -37,6 +37,19 @@ def assert_translated(result: Any, section: dict[str, Any] = ENGLISH["config"]) 
     assert wanted <= given.keys(), wanted - given.keys()
 
 
+def shown_text(result: Any, section: dict[str, Any]) -> str:
+    """Return the Markdown text that a flow's result shows, filled in."""
+    match result["type"]:
+        case FlowResultType.SHOW_PROGRESS:
+            text = section["progress"][result["progress_action"]]
+        case FlowResultType.ABORT:
+            text = section["abort"][result["reason"]]
+        case _:
+            text = section["step"][result["step_id"]].get("description", "")
+    filled_in: str = text.format(**(result.get("description_placeholders") or {}))
+    return filled_in
+
+
 def suggested_values(schema: Any) -> dict[str, Any]:
     """Return the values that the fields of a form are filled in with."""
     return {

@@ -65,13 +65,13 @@ class Month(Owner):
     next_id = POOL[0]
     outages = cycle(OUTAGES)
 
-    async def live(self, days: float, often: float = 1.0) -> None:
-        """Let it all happen, `often` times as much as in a month."""
+    async def live(self, days: float) -> None:
+        """Let as much happen as in so many days of a month, each at least twice."""
         begun = self.clock.time()
         plan = sorted(
             ((nth + self.random.random()) / times * days * DAY, kind)
             for kind, monthly in TIMES.items()
-            for times in [max(2, int(monthly * often))]
+            for times in [max(2, int(monthly * days / 30))]
             for nth in range(times)
         )
         for at, kind in plan:

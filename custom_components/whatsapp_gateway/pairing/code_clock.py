@@ -42,10 +42,14 @@ class CodeClock:
     def follow(self, code: QrCode, asked_at: float) -> tuple[float, float]:
         """Return when to hide this code, and when to ask for it again."""
         now = monotonic()
+        is_new = hash(code) != self._code_hash
         if (left := code.lifetime) is not None:
-            end = asked_at + left - DATE_PRECISION
-            return end - MARGIN, min(now + REFRESH_INTERVAL, end)
-        if hash(code) != self._code_hash:
+            end = asked_at + left - DATE_PRECISION - MARGIN
+            # estimates of the same end differ, and a hidden code must not come back
+            self._earliest_end = end if is_new else min(end, self._earliest_end)
+            self._code_hash = hash(code)
+            return self._earliest_end, min(now + REFRESH_INTERVAL, end)
+        if is_new:
             # it may have appeared long after it was last seen absent
             recent = asked_at - self._absent_at < 2 * REFRESH_INTERVAL
             appeared = self._absent_at if recent else -inf

@@ -88,6 +88,7 @@ class _Watch:
         self.live_code = live_code
         self.deadline = monotonic() + DEADLINE
         self.phase = Phase.WAITING
+        self.first = True
         self.started = False
         self.look_at = 0.0
         self.down_since: float | None = None
@@ -115,7 +116,8 @@ class _Watch:
             await asyncio.sleep(min(wait, LOOK_INTERVAL))
 
     async def _look(self) -> Pairing:
-        self.look_at = monotonic() + LOOK_INTERVAL
+        asked_at = monotonic()
+        self.look_at = asked_at + LOOK_INTERVAL
         try:
             self.phase = await self._advance()
         except Closed:
@@ -130,7 +132,7 @@ class _Watch:
         except GatewayError as err:
             if isinstance(err, Rejected) and not isinstance(err, CodeRejected):
                 return Pairing(phase=Phase.REJECTED, message=str(err))
-            self.trouble_since = self.trouble_since or monotonic()
+            self.trouble_since = self.trouble_since or asked_at
             if monotonic() - self.trouble_since > PATIENCE:
                 return _outcome(err)
         else:
@@ -139,7 +141,9 @@ class _Watch:
 
     async def _advance(self) -> Phase:
         """Look at the instance, start its session if needed, and return the phase."""
-        status = await self.live_code.look()
+        # the code of an earlier round may be left
+        status = await self.live_code.look(fresh=self.first)
+        self.first = False
         if status is InstanceStatus.CONNECTED:
             return Phase.LINKED
         if status is InstanceStatus.SCAN_QR:

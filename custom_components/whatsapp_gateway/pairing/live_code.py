@@ -57,14 +57,16 @@ class LiveCode:
         ended = monotonic() >= self.ends_at
         return next_code_at if ended else min(self._refresh_at, next_code_at)
 
-    async def look(self) -> InstanceStatus | None:
+    async def look(self, *, fresh: bool = False) -> InstanceStatus | None:
         """Return the status of the instance, and refresh the code if it is time to.
+
+        With `fresh` it is always time to.
 
         Raises a `GatewayError`; `BadResponse` also if the code can't be drawn.
         """
         async with self._lock:
             try:
-                return await self._look()
+                return await self._look(fresh=fresh)
             except GatewayError:
                 self._refresh_at = max(self._refresh_at, monotonic() + OVERDUE_INTERVAL)
                 raise
@@ -76,9 +78,9 @@ class LiveCode:
             if monotonic() >= self.next_look_at and not recent:
                 await self.look()
 
-    async def _look(self) -> InstanceStatus | None:
+    async def _look(self, *, fresh: bool) -> InstanceStatus | None:
         asked_at = monotonic()
-        with_code = asked_at >= self.next_look_at
+        with_code = fresh or asked_at >= self.next_look_at
         if with_code:
             self._fetched_at = asked_at
         state = await self.provider.link_state(self.instance_id, with_code=with_code)

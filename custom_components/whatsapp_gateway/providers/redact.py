@@ -13,8 +13,11 @@ KEY_PART = 8
 LONGEST_WORD = 20
 """Longer words are redacted, unless they look harmless."""
 _WORD = re.compile(r"[!-~]+")
-_HARMLESS = re.compile(r"[a-z./:_,?=()-]+|[A-Z][a-z]+|[A-Z_-]+")
-_PHONE_NUMBER = re.compile(r"\+?\d(?:[ ().-]{0,2}\d){7,}")
+_HARMLESS = re.compile(r"[a-z./:_,?=()-]+|[A-Z_-]+|[A-Za-z]{1,40}")
+_PHONE_NUMBER = re.compile(
+    # but not a date
+    r"(?<![\d-])(?!\d{4}-\d\d-\d\d)\+?\d(?:[ ().\u2010-\u2015-]{0,2}\d){7,}"
+)
 
 
 def redact(text: str, api_key: str) -> str:

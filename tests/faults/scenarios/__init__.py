@@ -18,7 +18,6 @@ from .actions import (
 from .dialogs import (
     BoundInstance,
     Credentials,
-    Finish,
     FlowCreate,
     OptionsCreate,
     Reauth,
@@ -56,7 +55,6 @@ SCENARIOS: dict[str, Callable[[Environment, str], Scenario]] = {
     "flow_create_unanswered": FlowCreate,
     "flow_start": partial(FlowLink, starts=True),
     "flow_scan": partial(FlowLink, starts=False),
-    "flow_finish": Finish,
     "reauth": Reauth,
     "reconfigure": Reconfigure,
     "options_create": OptionsCreate,

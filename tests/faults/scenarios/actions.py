@@ -7,12 +7,11 @@ from http import HTTPStatus
 from typing import override
 
 from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import entity_registry as er
 
 from custom_components.whatsapp_gateway import image
 from custom_components.whatsapp_gateway.const import DOMAIN
-from custom_components.whatsapp_gateway.providers.parsing import (
-    MAX_LIFETIME as LONGEST_LIFE,
-)
+from custom_components.whatsapp_gateway.providers.parsing import MAX_LIFETIME
 from tests.gateways.machine import State
 from tests.harness.helpers import BUTTONS, state_of
 from tests.harness.qr_reader import read_qr
@@ -28,10 +27,22 @@ class Button(AccountScenario):
     ) -> None:
         """Press a button in a state in which it makes sense."""
         super().__init__(environment, route)
-        self.entity = BUTTONS[action]
+        self.action, self.entity = action, BUTTONS[action]
         self.state = state
         if route == "list":
             self.after = environment.gateway.actions[action]
+
+    @override
+    async def set_up(self) -> None:
+        # one of the buttons is disabled by default
+        er.async_get(self.hass).async_get_or_create(
+            "button",
+            DOMAIN,
+            f"{self.entry.data['gateway']}_{self.one.id}_{self.action}",
+            suggested_object_id=self.entity.partition(".")[2],
+            config_entry=self.entry,
+        )
+        await super().set_up()
 
     @override
     async def prepare(self) -> None:
@@ -57,7 +68,7 @@ class Picture(AccountScenario):
     @override
     async def prepare(self) -> None:
         # takes the picture away that is still there
-        await asyncio.sleep(LONGEST_LIFE)
+        await asyncio.sleep(MAX_LIFETIME)
         self.one.state = self.state
         await self.refresh()
 
@@ -67,13 +78,13 @@ class Picture(AccountScenario):
         assert state is not None
         answer = await self.client.get(state.attributes["entity_picture"])
         assert self.one.code is not None
-        if answer.status == HTTPStatus.OK:
-            return str(read_qr(await answer.read()) == self.one.code.text and "ok")
-        return "no_picture"
+        assert answer.status == HTTPStatus.OK
+        text = read_qr(await answer.read())
+        return "ok" if text == self.one.code.text else str(text or "no_picture")
 
     @override
     async def again(self) -> str:
-        await asyncio.sleep(image.RETRY_INTERVAL + 1)
+        await asyncio.sleep(image.MAX_AGE + 1)
         return await self.attempt()
 
 

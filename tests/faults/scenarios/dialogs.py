@@ -7,7 +7,6 @@ import asyncio
 from contextlib import suppress
 from typing import override
 
-from homeassistant.config_entries import ConfigEntryState
 from homeassistant.data_entry_flow import FlowResultType, UnknownFlow
 from homeassistant.helpers import issue_registry as ir
 
@@ -83,8 +82,14 @@ class Credentials(Form):
 
     @override
     async def fill_in(self) -> None:
+        await self.remove_accounts()
         await self.dialog.open()
         await self.dialog.give(provider=self.gateway.provider)
+
+    async def remove_accounts(self) -> None:
+        """Remove what the last dialog has added."""
+        for entry in self.hass.config_entries.async_entries(DOMAIN):
+            await self.hass.config_entries.async_remove(entry.entry_id)
 
     @override
     async def send(self) -> None:
@@ -101,39 +106,12 @@ class BoundInstance(Credentials):
 
     @override
     async def fill_in(self) -> None:
+        await self.remove_accounts()
         await self.dialog.sign_in(self.gateway)
 
     @override
     async def send(self) -> None:
         await self.dialog.give(instance_id=self.one.id)
-
-
-class Finish(Credentials):
-    """The end of the dialog: the account is set up."""
-
-    @override
-    async def fill_in(self) -> None:
-        for entry in self.hass.config_entries.async_entries(DOMAIN):
-            await self.hass.config_entries.async_remove(entry.entry_id)
-        await self.dialog.sign_in(self.gateway)
-
-    @override
-    async def attempt(self) -> str:
-        await self.dialog.choose("finish")
-        await self.hass.async_block_till_done()
-        return self.outcome()
-
-    @override
-    async def again(self) -> str:
-        [entry] = self.hass.config_entries.async_entries(DOMAIN)
-        await self.hass.config_entries.async_reload(entry.entry_id)
-        return self.outcome()
-
-    def outcome(self) -> str:
-        """Return the state of the new account."""
-        [entry] = self.hass.config_entries.async_entries(DOMAIN)
-        loaded = entry.state is ConfigEntryState.LOADED
-        return "ok" if loaded else entry.state.value
 
 
 class FlowCreate(Credentials):
@@ -156,7 +134,9 @@ class FlowCreate(Credentials):
 
     async def show(self) -> None:
         """Open the form."""
+        await self.remove_accounts()
         await self.dialog.sign_in(self.gateway)
+        await self.dialog.choose("create")
 
     @override
     async def send(self) -> None:
@@ -178,7 +158,8 @@ class OptionsCreate(FlowCreate):
     @override
     async def show(self) -> None:
         await self.dialog.open_options(self.entry)
-        await self.dialog.choose("create")
+        if self.dialog.result["type"] is FlowResultType.MENU:
+            await self.dialog.choose("create")
 
 
 class Reauth(Form):
@@ -217,10 +198,10 @@ class Fix(Form):
     """The fix of a repair."""
 
     async def raise_issue(self) -> ir.IssueEntry:
-        """Let the instance get into injector."""
-        if self.one.state is not self.state:
-            self.one.state = self.state
-        await self.refresh()
+        """Let the instance need attention after it was connected."""
+        for state in (State.CONNECTED, self.state):
+            self.one.state = state
+            await self.refresh()
         await asyncio.sleep(PATIENCE)
         await self.refresh()
         issues = ir.async_get(self.hass).issues.values()

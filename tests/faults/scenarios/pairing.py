@@ -12,7 +12,9 @@ from homeassistant.data_entry_flow import FlowResultType
 from custom_components.whatsapp_gateway.pairing.engine import ONGOING, Pairing
 from tests.gateways.machine import State
 from tests.harness.helpers import state_of, until
+from tests.harness.pairings import pair
 from tests.harness.qr_reader import read_qr
+from tests.harness.texts import ENGLISH
 
 from .account import STATUS, Environment
 from .dialogs import ON_THE_WAY, Credentials, Fix, Form
@@ -79,17 +81,30 @@ class Link(Form):
     async def look(self) -> str | None:
         """Return what ended the pairing, None while it goes on."""
         await self.dialog.look()
-        if self.dialog.result["type"] is FlowResultType.SHOW_PROGRESS:
+        result = self.dialog.result
+        if result["type"] is FlowResultType.SHOW_PROGRESS:
             return None
-        self.said += str(self.dialog.result["description_placeholders"])
-        return self.dialog.errors["base"]
+        if result["type"] is FlowResultType.ABORT:
+            return str(result["reason"])
+        reason = result["description_placeholders"]["reason"]
+        self.said += reason
+        return next(
+            str(phase)
+            for phase, text in ENGLISH["exceptions"].items()
+            if reason.startswith(text["message"].partition("{")[0])
+        )
 
     @override
     async def again(self) -> str:
         # a round may be over meanwhile
-        await self.dialog.look()
-        if self.dialog.result["type"] is FlowResultType.FORM:
-            await self.dialog.give(next="try_again")
+        if self.dialog.result["type"] is FlowResultType.SHOW_PROGRESS:
+            await self.dialog.look()
+        match self.dialog.result["type"]:
+            case FlowResultType.MENU:
+                await self.dialog.choose("pair")
+            case FlowResultType.ABORT:
+                await self.show()
+                await self.send()
         text = await self.dialog.code()
         return "ok" if self.one.code and text == self.one.code.text else "old code"
 
@@ -105,6 +120,7 @@ class FlowLink(Link, Credentials):
 
     @override
     async def show(self) -> None:
+        await self.remove_accounts()
         await self.dialog.sign_in(self.gateway)
 
 
@@ -145,7 +161,7 @@ class Linked(Link):
     async def attempt(self) -> str:
         self.one.state = State.CONNECTED
         await self.dialog.wait_for()
-        assert self.dialog.result["type"] is FlowResultType.CREATE_ENTRY
+        assert self.dialog.result.get("reason", "linked") == "linked"
         return self.shown()
 
     @override
