@@ -498,13 +498,12 @@ async def test_no_qr(
 
 
 async def test_odd_qr(gateway: WahaGateway, waha: Waha) -> None:
-    """An answer without a code is no code; what is not JSON is an error."""
+    """An answer without the text of a code is an error."""
     gateway.add("home", State.WAITING)
-    answer(gateway, "qr", {"value": None})
-    assert await waha.qr("home") is None
-    gateway.fail("qr", body=b"\x89PNG\r\n\x1a\n")
-    with pytest.raises(BadResponse):
-        await waha.qr("home")
+    for body in (b'{"value": null}', b'{"value": 7}', b"", b"\x89PNG\r\n\x1a\n"):
+        gateway.fail("qr", body=body)
+        with pytest.raises(BadResponse):
+            await waha.qr("home")
     gateway.heal()
     assert await waha.qr("home")
 

@@ -246,8 +246,7 @@ class Waha(Provider):
             if err.code == NOT_NOW:
                 return None
             raise
-        raw = parsing.optional_text(parsing.mapping(answer.json()), "value")
-        return parsing.qr_code(raw, None, None)
+        return QrCode(raw=parsing.text(parsing.mapping(answer.json()), "value"))
 
     @override
     async def pairing_code(self, instance_id: str, phone_number: str) -> str | None:

@@ -125,7 +125,7 @@ class FlowCreate(Credentials):
 
     @override
     async def fill_in(self) -> None:
-        self.name = f"Shop {next(NUMBERS)}"
+        self.name = f"Shop-{next(NUMBERS)}"
         self.gateway.sessions = {}
         await self.show()
         assert self.dialog.step == "create"
@@ -202,8 +202,10 @@ class Fix(Form):
         for state in (State.CONNECTED, self.state):
             self.one.state = state
             await self.refresh()
-        await asyncio.sleep(PATIENCE)
-        await self.refresh()
+        # some gateways' failures have to last before they count
+        for _ in range(2):
+            await asyncio.sleep(PATIENCE)
+            await self.refresh()
         issues = ir.async_get(self.hass).issues.values()
         [issue] = [one for one in issues if one.domain == DOMAIN and one.active]
         return issue
