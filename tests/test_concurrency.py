@@ -16,26 +16,15 @@ from homeassistant.helpers.event import async_track_state_change_event
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.whatsapp_gateway.const import DOMAIN
-from custom_components.whatsapp_gateway.providers.models import Action
 
 from .gateways.machine import State
 from .harness.dialog import Dialog
-from .harness.facts import SUPPORTED, offers
 from .harness.helpers import device_names, press, state_of, until
 
 if TYPE_CHECKING:
     from homeassistant.core import Event, HomeAssistant
 
-    from custom_components.whatsapp_gateway.providers.base import Provider
-
     from .gateways import Gateway, VirtualPhone
-
-BUTTONS = [
-    (key, state, action)
-    for key, kind in SUPPORTED.items()
-    for state, action in ((State.STOPPED, "connect"), (State.CONNECTED, "restart"))
-    if action in kind.actions
-]
 
 
 def troubles(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -53,108 +42,32 @@ async def press_button(hass: HomeAssistant, action: str, name: str = "home") -> 
     await press(hass, f"button.{name}_{action}")
 
 
-@pytest.mark.parametrize(("provider_key", "state", "action"), BUTTONS)
-async def test_ten_presses(
-    hass: HomeAssistant,
-    gateway: Gateway,
-    entry: MockConfigEntry,
-    state: State,
-    action: str,
-) -> None:
-    """Ten presses at once are one request, and start the session once."""
-    one = gateway.add("Home", state)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    route = gateway.actions[action]
-    gateway.fail(route, delay=0.2)
-    await asyncio.gather(*(press_button(hass, action) for _ in range(10)))
-
-    assert gateway.count(route) == 1
-    assert one.starts == 1
-    one.state = state
-    await entry.runtime_data.async_refresh()
-    await press_button(hass, action)
-    assert one.starts == 2
-
-
-@offers("connect", "disconnect", "restart")
-async def test_actions_in_turn(
-    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
-) -> None:
-    """What is asked of an instance last is done last; others need not wait for it."""
-    one = gateway.add("Home", State.CONNECTED)
-    gateway.add("Shop", State.CONNECTED)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    gateway.fail("restart", delay=0.5)
-    restart = asyncio.create_task(press_button(hass, "restart"))
-    await until(lambda: gateway.count("restart"))
-    disconnect = asyncio.create_task(press_button(hass, "disconnect"))
-    await press_button(hass, "disconnect", "shop")
-    assert not restart.done()
-
-    await asyncio.gather(restart, disconnect)
-
-    assert one.state is State.STOPPED
-    await until(lambda: state_of(hass, "sensor.home_status") == "disconnected")
-
-
-@offers("connect", "disconnect", "restart")
-async def test_there_and_back(gateway: Gateway, provider: Provider) -> None:
-    """To connect, disconnect and connect again is not to connect once."""
-    one = gateway.add("Home", State.STOPPED)
-    gateway.fail("connect", delay=0.3, times=1)
-    await asyncio.gather(
-        *(
-            provider.perform(action, one.id)
-            for action in (Action.CONNECT, Action.DISCONNECT, Action.CONNECT)
-        )
-    )
-
-    assert one.running
-
-
-@offers("connect", "restart")
-async def test_press_that_is_cancelled(
-    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
-) -> None:
-    """Who stops waiting for an action does not stop it for the others."""
-    one = gateway.add("Home", State.STOPPED)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    gateway.fail("connect", delay=0.2)
-    first, second = (
-        asyncio.create_task(press_button(hass, "connect")) for _ in range(2)
-    )
-    await until(lambda: gateway.count("connect"))
-    first.cancel()
-    await second
-    assert gateway.count("connect") == one.starts == 1
-
-
-@offers("connect", "restart")
-async def test_press_that_fails_when_nobody_waits(
+async def test_press_that_nobody_waits_for(
     hass: HomeAssistant,
     gateway: Gateway,
     entry: MockConfigEntry,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """What becomes of an action that nobody waits for any more is no error."""
-    gateway.add("Home", State.STOPPED)
+    """A press that is cancelled leaves no error, and the next one works."""
+    one = gateway.add("Home", State.STOPPED)
     assert await hass.config_entries.async_setup(entry.entry_id)
-    gateway.fail("connect", status=403, delay=0.2)
+    route = gateway.actions["connect"]
+    gateway.fail(route, status=403, delay=0.2)
     pressed = asyncio.create_task(press_button(hass, "connect"))
-    await until(lambda: gateway.count("connect"))
+    await until(lambda: gateway.count(route))
     pressed.cancel()
     await asyncio.sleep(0.4)
 
     assert not troubles(caplog)
     gateway.heal()
     await press_button(hass, "connect")
-    assert gateway.count("connect") == 2
+    assert one.starts == 1
 
 
 async def test_two_dialogs(
     hass: HomeAssistant, gateway: Gateway, phone: VirtualPhone, entry: MockConfigEntry
 ) -> None:
-    """Two dialogs and a button that link an instance start it once; both end well."""
+    """Two dialogs and a button that link an instance at once end well."""
     one = gateway.add("Home", State.STOPPED)
     assert await hass.config_entries.async_setup(entry.entry_id)
     dialogs = [Dialog(hass), Dialog(hass)]
@@ -168,16 +81,17 @@ async def test_two_dialogs(
     phone.scan(codes[0])
     await asyncio.gather(*(dialog.wait_for() for dialog in dialogs))
 
-    assert one.starts == 1
-    assert {dialog.result["type"] for dialog in dialogs} == {"create_entry"}
+    assert {dialog.reason for dialog in dialogs} == {"linked"}
+    assert one.state is State.CONNECTED
     assert state_of(hass, "sensor.home_status") == "connected"
 
 
 async def test_form_submitted_twice(
-    hass: HomeAssistant, gateway: Gateway, dialog: Dialog
+    hass: HomeAssistant, gateway: Gateway, phone: VirtualPhone, dialog: Dialog
 ) -> None:
-    """A form that two tabs submit at once creates one instance, also after an error."""
+    """A form that two browsers submit at once shows both the same, also an error."""
     await dialog.sign_in(gateway)
+    await dialog.choose("create")
     fields = gateway.create_body("Home")
 
     async def submit() -> Any:
@@ -191,7 +105,11 @@ async def test_form_submitted_twice(
     shown = await asyncio.gather(submit(), submit())
 
     assert [one["step_id"] for one in shown] == ["pair"] * 2
-    assert len(gateway.sessions) == 1
+    await dialog.look()
+    one = phone.scan(await dialog.code())
+    await dialog.wait_for()
+    assert dialog.reason == "linked"
+    assert one.state is State.CONNECTED
 
 
 async def test_poll_during_an_action(

@@ -8,7 +8,6 @@ import pytest
 
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.data_entry_flow import FlowResultType
-from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.whatsapp_gateway.const import DOMAIN
 from custom_components.whatsapp_gateway.providers import PROVIDERS
@@ -21,6 +20,7 @@ from .harness.texts import suggested_values
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
+    from pytest_homeassistant_custom_component.common import MockConfigEntry
 
     from .gateways import Gateway, VirtualPhone
     from .harness.clock import Clock

@@ -16,6 +16,7 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
 )
 
 from .gateways.machine import State
+from .harness.facts import needs
 from .harness.helpers import enable_entities
 
 if TYPE_CHECKING:
@@ -92,3 +93,25 @@ async def test_no_secret(
     assert told[1]["instance"]["status"] == "connected"
     for secret in (gateway.key, gateway.url, waiting.code.text, NAME, NUMBER, one.id):
         assert secret not in json.dumps(told)
+
+
+@needs("types")
+async def test_type_is_redacted(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    hass_client: ClientSessionGenerator,
+) -> None:
+    """A type with a secret in it is neither shown nor long, and any other is shown."""
+    usual = gateway.create_body("Home")["type"]
+    gateway.add("Home", State.CONNECTED, type=usual)
+    gateway.add("Shop", State.CONNECTED, type=f"{gateway.key} +{NUMBER} {'long ' * 99}")
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    told = await get_diagnostics_for_config_entry(hass, hass_client, entry)
+
+    types = {str(instance["type"]) for instance in told["instances"]}
+    assert usual in types
+    [odd] = types - {usual}
+    assert gateway.key not in odd
+    assert NUMBER not in odd
+    assert len(odd) <= 200

@@ -22,7 +22,7 @@ from custom_components.whatsapp_gateway.const import DOMAIN
 
 from .gateways.machine import State
 from .harness.facts import needs
-from .harness.helpers import device_names, press, state_of
+from .harness.helpers import POLL, device_names, press, state_of
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -177,6 +177,26 @@ async def test_pause(
     assert entry.runtime_data.update_interval == timedelta(seconds=30)
 
 
+async def test_pause_of_an_empty_account(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A pause of an account without instances is no error either."""
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    gateway.fail("list", status=429, headers={"Retry-After": "60"}, times=1)
+    await clock.run(POLL)
+    assert gateway.count("list") == 2
+    assert entry.runtime_data.last_update_success
+    assert "Error" not in caplog.text
+
+    gateway.add("Home", State.CONNECTED)
+    await clock.run(65)
+    assert state_of(hass, "sensor.home_status") == "connected"
+
+
 async def test_pause_for_all_calls(
     hass: HomeAssistant,
     gateway: Gateway,
@@ -318,6 +338,27 @@ async def test_unique_ids(
     again.add_to_hass(hass)
     assert await hass.config_entries.async_setup(again.entry_id)
     assert unique_ids(again.entry_id) == before
+
+
+@pytest.mark.parametrize("letter", ["a", "\u5bb6", "\u01c6", "\U0001f3e0"])
+async def test_long_names(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, letter: str
+) -> None:
+    """A long name of any script loses no entity, also when it is renamed to that."""
+    gateway.add("Home", State.CONNECTED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    few = len(er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id))
+    shop = gateway.add(letter * 300, State.CONNECTED)
+    await entry.runtime_data.async_refresh()
+    await hass.async_block_till_done()
+    many = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
+    assert len(many) == 2 * few
+    assert all(len(one.entity_id) <= 255 for one in many)
+
+    shop.name = f"{letter * 250} again"
+    await entry.runtime_data.async_refresh()
+    assert len(device_names(hass, entry)) == 2
+    assert all(len(name or "") <= 100 for name in device_names(hass, entry))
 
 
 async def test_unknown_status(

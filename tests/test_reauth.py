@@ -245,14 +245,14 @@ async def test_pause_of_a_loaded_account(
 async def test_late_rejection_of_the_old_key(
     hass: HomeAssistant,
     gateway: Gateway,
+    phone: VirtualPhone,
     entry: MockConfigEntry,
     caplog: pytest.LogCaptureFixture,
     what: str,
     how: str,
 ) -> None:
     """A rejection counts only for the API key that the account has now."""
-    state = State.WAITING if what == "picture" else State.STOPPED
-    gateway.add("Home", state, scale=0.1)
+    gateway.add("Home", State.WAITING if what == "picture" else State.STOPPED)
     gateway.owners["new key"] = "me"
     assert await hass.config_entries.async_setup(entry.entry_id)
     gateway.fail("*", status=401, delay=3)
@@ -288,11 +288,15 @@ async def test_late_rejection_of_the_old_key(
 
     assert not hass.config_entries.flow.async_progress()
     assert "never retrieved" not in caplog.text
-    if how != "remove":
-        await entry.runtime_data.async_refresh()
-        assert state_of(hass, "sensor.home_status") != STATE_UNAVAILABLE
-    for flow in hass.config_entries.options.async_progress():
-        hass.config_entries.options.async_abort(flow["flow_id"])
+    if how == "remove":
+        return
+    await entry.runtime_data.async_refresh()
+    assert state_of(hass, "sensor.home_status") != STATE_UNAVAILABLE
+    if what == "dialog":
+        # it goes on with the new key
+        phone.scan(await options.code())
+        await options.wait_for()
+        assert options.reason == "linked"
 
 
 async def test_create_after_reauth(

@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from homeassistant.config_entries import SOURCE_REAUTH
-from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.core import Context
+from homeassistant.exceptions import (
+    HomeAssistantError,
+    ServiceValidationError,
+    Unauthorized,
+    UnknownUser,
+)
 from homeassistant.helpers import device_registry as dr
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
 
 from custom_components.whatsapp_gateway.const import DOMAIN
 
@@ -240,3 +246,78 @@ async def test_delete_wrongly(
         await delete(hass, home)
     assert key_of(raised) == "not_loaded"
     assert gateway.count("delete") == 0
+
+
+async def call_both(
+    hass: HomeAssistant, entry: MockConfigEntry, context: Context
+) -> list[BaseException]:
+    """Call both actions, and return the errors."""
+    calls = {
+        "create_instance": {"config_entry_id": entry.entry_id, "name": "Shop"},
+        "delete_instance": {"device_id": device_of(hass, entry, "Home")},
+    }
+    errors: list[BaseException] = []
+    for action, data in calls.items():
+        try:
+            await hass.services.async_call(
+                DOMAIN, action, data, blocking=True, context=context
+            )
+        except (Unauthorized, UnknownUser) as err:
+            errors.append(err)
+    return errors
+
+
+@pytest.mark.parametrize("group", ["system-read-only", "system-users"])
+async def test_not_an_administrator(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, group: str
+) -> None:
+    """Users who are no administrators can neither create nor delete instances."""
+    groups = [await hass.auth.async_get_group(group)]
+    user = MockUser(groups=groups).add_to_hass(hass)
+    errors = await call_both(hass, entry, Context(user_id=user.id))
+    assert [type(error) for error in errors] == [Unauthorized] * 2
+    errors = await call_both(hass, entry, Context(user_id="deleted"))
+    assert [type(error) for error in errors] == [UnknownUser] * 2
+    assert gateway.count("create") == gateway.count("delete") == 0
+
+
+@pytest.mark.parametrize("automation", [False, True])
+async def test_allowed(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, *, automation: bool
+) -> None:
+    """Administrators can, and automations, which have no user."""
+    admin = MockUser(is_owner=True).add_to_hass(hass)
+    context = Context() if automation else Context(user_id=admin.id)
+
+    assert await call_both(hass, entry, context) == []
+    assert [one.name for one in gateway.sessions.values()] == ["Shop"]
+
+
+async def test_created_only_once(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
+) -> None:
+    """A creation whose answer was lost is found by the next call, also after a poll."""
+    gateway.fail("create", truncate=True, times=1)
+    gateway.fail("list", status=502, times=1)
+    with pytest.raises(HomeAssistantError) as raised:
+        await create(hass, entry)
+    assert key_of(raised) == "cannot_connect"
+    await entry.runtime_data.async_refresh()
+    assert state_of(hass, "sensor.shop_status") == "created"
+
+    response = await create(hass, entry)
+    assert response["device_id"] == device_of(hass, entry, "Shop")
+    assert len(gateway.sessions) == 2
+
+
+@needs("bound_key")
+async def test_create_with_a_bound_key(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
+) -> None:
+    """An API key for a single instance can't create another one."""
+    home = next(iter(gateway.sessions.values()))
+    data = {**entry.data, "instance_id": home.id}
+    hass.config_entries.async_update_entry(entry, data=data)
+    assert await hass.config_entries.async_reload(entry.entry_id)
+
+    await assert_invalid(hass, gateway, entry, "key_bound")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
 import re
@@ -9,14 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from homeassistant.const import Platform
+from homeassistant.const import (
+    CONF_API_KEY,
+    CONF_NAME,
+    CONF_TYPE,
+    CONF_URL,
+    Platform,
+)
 from homeassistant.util.yaml import load_yaml
 
 from custom_components import whatsapp_gateway
 from custom_components.whatsapp_gateway import button, image, sensor
 from custom_components.whatsapp_gateway.binary_sensor import CONNECTED
-from custom_components.whatsapp_gateway.const import ERROR_KEYS
+from custom_components.whatsapp_gateway.const import (
+    CONF_INSTANCE_ID,
+    CONF_PROVIDER,
+    ERROR_KEYS,
+)
+from custom_components.whatsapp_gateway.issues import Kind
 from custom_components.whatsapp_gateway.pairing.engine import ONGOING, Phase
+from custom_components.whatsapp_gateway.pairing_flow import CONF_INSTANCE
 from custom_components.whatsapp_gateway.providers import PROVIDERS
 from custom_components.whatsapp_gateway.providers.models import InstanceStatus
 
@@ -37,11 +50,23 @@ DESCRIPTIONS: dict[Platform, tuple[EntityDescription, ...]] = {
     Platform.IMAGE: (image.QR_CODE,),
     Platform.SENSOR: sensor.SENSORS,
 }
-FLOWS = [
-    ENGLISH["config"],
-    ENGLISH["options"],
-    *(issue["fix_flow"] for issue in ENGLISH["issues"].values()),
+FLOWS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
+    (ENGLISH["config"], ("config_flow.py", "address.py")),
+    (ENGLISH["options"], ("options_flow.py",)),
+    *((issue["fix_flow"], ("repairs.py",)) for issue in ENGLISH["issues"].values()),
 ]
+"""The texts of each flow, and the modules that use them beside the common ones."""
+ENDS = {Phase.GONE, Phase.ACCOUNT_GONE}
+"""Ends of a linking after which there is nothing to try again."""
+FIELDS = {
+    CONF_API_KEY,
+    CONF_INSTANCE,
+    CONF_INSTANCE_ID,
+    CONF_NAME,
+    CONF_PROVIDER,
+    CONF_TYPE,
+    CONF_URL,
+}
 
 
 def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -65,7 +90,7 @@ def test_languages() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_language(language: str) -> None:
-    """A language has no texts of its own, and the placeholders of the English ones.
+    """A language has no text of its own, and the same placeholders as English.
 
     It may lack texts: Home Assistant shows the English ones instead.
     """
@@ -74,8 +99,9 @@ def test_language(language: str) -> None:
     english = dict(leaves(ENGLISH))
 
     assert translated.keys() <= english.keys()
-    for key, text in translated.items():
-        assert placeholders(text) == placeholders(english[key]), key
+    assert {path: placeholders(text) for path, text in translated.items()} == {
+        path: placeholders(english[path]) for path in translated
+    }
     assert all(text.strip() for text in translated.values())
 
 
@@ -88,6 +114,16 @@ def test_entities(platform: Platform) -> None:
     for one in DESCRIPTIONS[platform]:
         has_icon = one.translation_key in ICONS["entity"].get(platform, {})
         assert has_icon or platform is Platform.BINARY_SENSOR
+
+
+def test_icons_differ() -> None:
+    """No two entities of an instance have the same icon."""
+    icons = [
+        one["default"]
+        for platform in ICONS["entity"].values()
+        for one in platform.values()
+    ]
+    assert len(icons) == len(set(icons))
 
 
 def test_states() -> None:
@@ -104,35 +140,77 @@ def test_actions() -> None:
         assert action["fields"].keys() == ENGLISH["services"][key]["fields"].keys()
 
 
-def test_errors() -> None:
-    """Every error of the gateways is told in every place that can meet it."""
-    assert set(ERROR_KEYS.values()) <= ENGLISH["exceptions"].keys()
-    for flow in FLOWS:
-        assert set(ERROR_KEYS.values()) <= flow["error"].keys()
+def words(*modules: str) -> set[str]:
+    """Return all texts in the code of these modules, and the names of their steps."""
+    found = set()
+    for module in modules:
+        for node in ast.walk(ast.parse((INTEGRATION / module).read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.add(node.value)
+            elif isinstance(node, ast.AsyncFunctionDef):
+                found.add(node.name.removeprefix("async_step_"))
+    return found
 
 
-def test_phases() -> None:
-    """Every phase of a pairing is told in every flow that links."""
-    endings = set(Phase) - ONGOING - {Phase.LINKED}
-    for flow in FLOWS:
-        assert flow["progress"].keys() == ONGOING
-        assert endings <= flow["error"].keys()
+def used(pattern: str, *modules: str) -> set[str]:
+    """Return the keys that a pattern finds in the code of these modules."""
+    code = "".join((INTEGRATION / module).read_text() for module in modules)
+    found = set(re.findall(pattern, code))
+    assert found
+    return found
+
+
+@pytest.mark.parametrize(("flow", "modules"), FLOWS)
+def test_flow(flow: dict[str, Any], modules: tuple[str, ...]) -> None:
+    """A flow has all texts that its code uses, and no others."""
+    known = words(*modules, "pairing_flow.py")
+    errors = set(ERROR_KEYS.values())
+    assert errors <= flow["error"].keys() <= errors | known
+    assert flow["progress"].keys() == ONGOING
+
+    reasons = used(r'(?:reason=|AbortFlow\()"(\w+)"', *modules)
+    by_core = {"reauth_successful", "reconfigure_successful"}
+    assert reasons | ENDS <= flow["abort"].keys() <= known | ENDS | by_core
+
+    # the form of an issue that is gone is Home Assistant's own
+    assert flow["step"].keys() <= known | {"confirm"}
+    for step in flow["step"].values():
+        options = step.get("menu_options", {})
+        assert options.keys() <= known
+        fields = step.get("data", {}).keys()
+        assert step.get("data_description", {}).keys() <= fields <= FIELDS
+
+
+def test_exceptions() -> None:
+    """Every error and every end of a linking has a text, and there are no others."""
+    ends = set(Phase) - ONGOING - ENDS - {Phase.LINKED}
+    invalid = used(r'_invalid\("(\w+)"', "services.py")
+    assert ENGLISH["exceptions"].keys() == {*ERROR_KEYS.values(), *ends, *invalid}
+
+
+def test_sections() -> None:
+    """There is no text in a section that Home Assistant or the integration lacks."""
+    assert ENGLISH.keys() == {
+        "config",
+        "options",
+        "issues",
+        "entity",
+        "exceptions",
+        "services",
+    }
+    assert ENGLISH["issues"].keys() == set(Kind)
+    assert ENGLISH["entity"].keys() == DESCRIPTIONS.keys()
+
+
+def test_wrong_type() -> None:
+    """The error about a wrong type of instance uses the words of the field."""
+    field = ENGLISH["services"]["create_instance"]["fields"]["type"]["name"]
+    assert field.lower() in ENGLISH["exceptions"]["unknown_type"]["message"]
 
 
 def test_instance_types() -> None:
-    """Every type of instance that can be created has a name."""
-    types = {one for provider in PROVIDERS.values() for one in provider.instance_types}
-    assert ENGLISH["selector"]["instance_type"]["options"].keys() == types
-
-
-def test_keys_in_code() -> None:
-    """Every key of a text that stands in the code exists."""
-    code = "".join(path.read_text() for path in INTEGRATION.glob("*.py"))
-    known = {
-        *ENGLISH["exceptions"],
-        *(key for flow in FLOWS for key in flow.get("abort", {})),
-    }
-    used = re.findall(r'(?:_invalid\(|reason=|AbortFlow\()"(\w+)"', code)
-
-    assert used
-    assert set(used) <= known
+    """The description of the action's field has every type of instance."""
+    field = ENGLISH["services"]["create_instance"]["fields"]["type"]
+    for provider in PROVIDERS.values():
+        for key, name in provider.instance_types.items():
+            assert f"`{key}` ({name})" in field["description"]

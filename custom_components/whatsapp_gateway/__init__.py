@@ -8,7 +8,7 @@ from homeassistant.const import Platform
 from homeassistant.helpers import config_validation as cv
 
 from .const import DOMAIN
-from .coordinator import GatewayCoordinator
+from .coordinator import GatewayCoordinator, async_update_other_accounts
 from .issues import async_delete_issues
 from .services import async_setup_services
 
@@ -49,3 +49,4 @@ async def async_unload_entry(hass: HomeAssistant, entry: GatewayConfigEntry) -> 
 async def async_remove_entry(hass: HomeAssistant, entry: GatewayConfigEntry) -> None:
     """Delete what an account leaves behind."""
     async_delete_issues(hass, entry.entry_id)
+    async_update_other_accounts(hass, entry)

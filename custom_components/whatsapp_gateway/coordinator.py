@@ -308,10 +308,7 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
                 registry.async_remove_device(device.id)
                 removed = True
         if removed:
-            # an instance that moved to another account is added there now
-            for entry in self.hass.config_entries.async_loaded_entries(DOMAIN):
-                if entry is not self.config_entry:
-                    entry.runtime_data.async_update_listeners()
+            async_update_other_accounts(self.hass, self.config_entry)
 
     def _owns(self, device: DeviceEntry) -> bool:
         """Whether no other account has taken over the entities of a device."""
@@ -320,6 +317,14 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         )
         own = self.config_entry.entry_id
         return all(entity.config_entry_id == own for entity in entities)
+
+
+@callback
+def async_update_other_accounts(hass: HomeAssistant, entry: GatewayConfigEntry) -> None:
+    """Let other accounts add the instances that this account no longer has."""
+    for other in hass.config_entries.async_loaded_entries(DOMAIN):
+        if other is not entry:
+            other.runtime_data.async_update_listeners()
 
 
 def _translated(err: GatewayError) -> dict[str, Any]:

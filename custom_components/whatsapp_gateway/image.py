@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from time import monotonic
 from typing import TYPE_CHECKING, override
@@ -31,6 +32,8 @@ _LOGGER = logging.getLogger(__name__)
 # all in seconds
 MAX_AGE = 5.0
 """How old a code may be when a browser asks for it."""
+TIME_LIMIT = 8.0
+"""For a request; Home Assistant gives an image entity 10 s."""
 MIN_INTERVAL = 0.1
 """Between two changes of the picture."""
 SHOW_AGAIN = 1.0
@@ -111,10 +114,11 @@ class QrImage(InstanceEntity, ImageEntity):
             return None
         live_code = self.coordinator.live_code(self.instance_id)
         try:
-            await live_code.refresh(MAX_AGE)
+            async with asyncio.timeout(TIME_LIMIT):
+                await live_code.refresh(MAX_AGE)
         except Unauthorized:
             self.coordinator.async_start_reauth()
-        except GatewayError as err:
+        except (GatewayError, TimeoutError) as err:
             _LOGGER.debug("No QR code: %s", type(err).__name__)
         if not self.available or self.coordinator.provider.closed:
             return None

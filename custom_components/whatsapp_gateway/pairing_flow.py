@@ -51,9 +51,10 @@ CONF_INSTANCE = "instance"
 # all in seconds
 FIRST_LOOK = 1.5
 """How long the first response waits for a QR code, which often exists already."""
-REPEAT_INTERVAL = 2.0
-"""After which a change is announced again to a browser that missed it."""
-REPEAT_DURATION = 600.0
+LISTEN_TIME = 2.0
+"""After the first response, until the browser hears of changes for sure."""
+FETCH_TIME = 1.0
+"""After a change is announced, until the browser has fetched the step."""
 RELOAD_TIME = 30.0
 """How long a dialog waits for an account that is being reloaded."""
 
@@ -62,7 +63,9 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
     """The steps from an account to a linked instance.
 
     A progress step shows the QR code. Its task runs until the instance is linked, and
-    announces each change, upon which the browser fetches the step again.
+    announces each change, upon which the browser fetches the step again. It must do so
+    only for a change, as it removes the picture meanwhile, and only once at the end, as
+    Home Assistant has no flow for a second time: the browser would show an error.
     """
 
     entry: GatewayConfigEntry
@@ -71,7 +74,8 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
     _pairing = Pairing(phase=Phase.WAITING)
     _task: asyncio.Task[None] | None = None
     _changed: asyncio.Event
-    _repeat_until = 0.0
+    _listening_at = 0.0
+    _announced_at = 0.0
     _cancel_repeat: CALLBACK_TYPE | None = None
 
     @property
@@ -179,15 +183,16 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
         if first := self._task is None:
             self._pairing = Pairing(phase=Phase.WAITING)
             self._changed = asyncio.Event()
-            self._repeat_until = monotonic() + REPEAT_DURATION
+            self._listening_at = monotonic() + FIRST_LOOK + LISTEN_TIME
             # in the background: neither shutdown nor tests may wait for a person
             self._task = self.hass.async_create_background_task(
-                self._async_follow(self._instance.id), f"{DOMAIN} pairing"
+                self._async_link(self._instance.id), f"{DOMAIN} pairing"
             )
             with suppress(TimeoutError):
                 async with asyncio.timeout(FIRST_LOOK):
                     await self._changed.wait()
-        self._async_repeat_later()
+            self._async_stop_repeating()
+            self._listening_at = monotonic() + LISTEN_TIME
         if self._task.done() and not first:
             self._task = None
             done = self._pairing.phase is Phase.LINKED
@@ -245,6 +250,19 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
             description_placeholders={"name": escape_markdown(self._instance.name)},
         )
 
+    async def _async_link(self, instance_id: str) -> None:
+        """Link the instance, then wait until the browser is ready for the end.
+
+        Home Assistant announces the end itself, once, when the progress task ends.
+        """
+        await self._async_follow(instance_id)
+        self._async_stop_repeating()
+        while (
+            wait := max(self._listening_at, self._announced_at + FETCH_TIME)
+            - monotonic()
+        ) > 0:
+            await asyncio.sleep(wait)
+
     async def _async_follow(self, instance_id: str) -> None:
         """Show each change of the linking, also across reloads of the account."""
         while coordinator := await self._async_wait_for_account():
@@ -253,7 +271,11 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
                 async with aclosing(pairings):
                     async for pairing in pairings:
                         self._async_show_pairing(pairing)
-                if self._pairing.phase is Phase.UNAUTHORIZED:
+                rejected = self._pairing.phase is Phase.UNAUTHORIZED
+                if rejected and coordinator.provider.closed:
+                    # the account may have another API key by now
+                    continue
+                if rejected:
                     coordinator.async_start_reauth()
                 return
         self._async_show_pairing(Pairing(phase=Phase.ACCOUNT_GONE))
@@ -277,7 +299,8 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
         self._pairing = pairing
         if pairing.phase is not Phase.WAITING:
             self._changed.set()
-        self._async_announce()
+        if pairing.phase in ONGOING:
+            self._async_announce()
 
     @callback
     def _async_announce(self, _now: datetime | None = None) -> None:
@@ -290,15 +313,11 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
             EVENT_DATA_ENTRY_FLOW_PROGRESSED,
             {"handler": self.handler, "flow_id": self.flow_id, "refresh": True},
         )
-        self._async_repeat_later()
-
-    @callback
-    def _async_repeat_later(self) -> None:
-        """Announce again: a browser may not listen yet, or a phone may be asleep."""
+        self._announced_at = monotonic()
         self._async_stop_repeating()
-        if monotonic() < self._repeat_until:
+        if self._announced_at < self._listening_at:
             self._cancel_repeat = async_call_later(
-                self.hass, REPEAT_INTERVAL, self._async_announce
+                self.hass, LISTEN_TIME, self._async_announce
             )
 
     @callback
@@ -311,7 +330,7 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
     @override
     def async_remove(self) -> None:
         """Stop what the dialog started; Home Assistant cancels the task."""
-        self._repeat_until = 0.0
+        self._listening_at = 0.0
         self._async_stop_repeating()
 
     def _error_key(self, err: GatewayError) -> str:

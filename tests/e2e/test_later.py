@@ -37,7 +37,7 @@ async def test_later(home: Home, gateways: GatewayProcess, provider: str) -> Non
     await home.wait_for_state("sensor.kitchen_status", "disconnected")
     await home.page.goto(f"{home.url}/config/repairs")
     issue = home.page.get_by_text("WhatsApp number Kitchen is disconnected")
-    await issue.wait_for(timeout=90_000)
+    await issue.wait_for(timeout=150_000)
     await home.shot("repair")
     await issue.click()
     await gateways.scan(await home.read_code(shot="repairing"))

@@ -144,7 +144,7 @@ def injector(
     leaves: tuple[Path, Path],
     elsewhere: Gateway,
 ) -> Callable[[ClientSession], FaultInjector]:
-    """Return what makes injector between a session and the gateway."""
+    """Return a function that makes the fault injector of a client session."""
     good, bad = leaves
 
     def between(session: ClientSession) -> FaultInjector:

@@ -54,7 +54,7 @@ def take_inventory(hass: HomeAssistant, entry: ConfigEntry) -> dict[str, Any]:
         "bus": hass.bus.async_listeners(),
         "coordinator": [
             len(vars(entry.runtime_data)[name])
-            for name in ("_listeners", "_listeners_of")
+            for name in ("_listeners", "being_linked")
         ],
         "services": {
             key: set(one) for key, one in hass.services.async_services().items()

@@ -21,6 +21,7 @@ from tests.harness.helpers import (
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
+    from homeassistant.helpers.issue_registry import IssueEntry
     from pytest_homeassistant_custom_component.common import MockConfigEntry
 
     from tests.gateways import Gateway
@@ -58,11 +59,29 @@ class Account:
         for one in self.instances():
             if one.state in STATUSES and now - one.updated > POLL:
                 assert self.status(one) == STATUSES[one.state]
-        troubled = self.instances(State.WAITING, State.FAILED)
-        issues = {issue.issue_id for issue in raised_issues(self.hass)}
-        assert issues <= {self.unique_id(one) for one in troubled}
-        old = (one for one in troubled if now - one.updated > 4 * POLL)
-        assert issues >= {self.unique_id(one) for one in old}
+        down = (State.NEW, State.WAITING, State.FAILED, State.STOPPED)
+        troubled = {
+            session.id
+            for session in self.instances(*down)
+            if session.id in self.entry.data["linked"]
+        }
+        issues = self.issues.keys()
+        assert issues <= troubled
+        old = {
+            instance_id
+            for instance_id in troubled
+            if now - self.gateway.sessions[instance_id].updated > 4 * POLL
+        }
+        assert issues >= old
+
+    @property
+    def issues(self) -> dict[str, IssueEntry]:
+        """Return the raised issues by the ID of their instance."""
+        return {
+            str(issue.data["instance_id"]): issue
+            for issue in raised_issues(self.hass)
+            if issue.data
+        }
 
     @property
     def names(self) -> set[str]:

@@ -11,7 +11,7 @@ from homeassistant.helpers import entity_registry as er
 
 from tests.gateways.machine import Session, State
 from tests.harness.dialog import Dialog
-from tests.harness.helpers import POLL, raised_issues, state_of
+from tests.harness.helpers import POLL, state_of
 
 from .account import Account
 
@@ -71,15 +71,15 @@ class Owner(Account):
 
     async def open_link(self) -> tuple[Session, Dialog]:
         """Open the dialog that links an instance."""
-        [one] = self.some()
-        one.unlink()
+        [session] = self.some()
+        session.unlink()
         await self.look(1)
         dialog = Dialog(self.hass)
         await dialog.open_options(self.entry)
         await dialog.choose("link")
         if dialog.step == "link":
-            await dialog.give(instance=one.id)
-        return one, dialog
+            await dialog.give(instance=session.id)
+        return session, dialog
 
     async def scan(self, dialog: Dialog) -> None:
         """Scan what a dialog shows, and wait for its end."""
@@ -88,10 +88,10 @@ class Owner(Account):
 
     async def link(self) -> None:
         """Link an instance from the Configure menu."""
-        one, dialog = await self.open_link()
+        session, dialog = await self.open_link()
         await self.scan(dialog)
-        assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
-        assert one.state is State.CONNECTED
+        assert dialog.result["reason"] == "linked"
+        assert session.state is State.CONNECTED
 
     async def leave(self) -> None:
         """Close a dialog before anything is linked."""
@@ -102,26 +102,25 @@ class Owner(Account):
 
     async def repair(self) -> None:
         """Bring an instance that waits, or has failed, back by its repair."""
-        [one] = self.some()
-        one.unlink()
-        one.state = self.random.choice([State.WAITING, State.FAILED])
+        [session] = self.some()
+        session.unlink()
+        session.state = self.random.choice([State.WAITING, State.FAILED])
         await self.look()
-        issues = {issue.issue_id: issue for issue in raised_issues(self.hass)}
         dialog = Dialog(self.hass)
-        await dialog.open_fix(issues[self.unique_id(one)])
+        await dialog.open_fix(self.issues[session.id])
         if dialog.step == "restart":
             await dialog.give()
         await self.scan(dialog)
         assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
-        assert one.state is State.CONNECTED
+        assert session.state is State.CONNECTED
 
     async def numbers(self) -> None:
         """Show some phone numbers for a while."""
         registry = er.async_get(self.hass)
         before = {
             entity_id: entity.disabled_by
-            for one in self.some(5)
-            if (entity_id := self.entity("sensor", one, "phone_number"))
+            for session in self.some(5)
+            if (entity_id := self.entity("sensor", session, "phone_number"))
             and (entity := registry.async_get(entity_id))
         }
         for entity_id in before:

@@ -53,7 +53,7 @@ def _draw(text: str) -> Image.Image:
     code = qrcode.QRCode(error_correction=ERROR_CORRECT_M, border=0)
     code.add_data(text)
     code.make()
-    code.box_size = SIZE // code.modules_count + 1
+    code.box_size = max(1, (SIZE - 2 * QUIET_ZONE) // code.modules_count)
     return code.make_image().get_image().convert("L")
 
 
@@ -70,13 +70,18 @@ def _flatten(png: bytes) -> Image.Image:
 
 
 def _fit(image: Image.Image) -> Image.Image:
-    """Return the code as large as it fits into a picture of the standard size."""
+    """Return the code as large as it sharply fits into a picture of standard size."""
     space = SIZE - 2 * QUIET_ZONE
-    image = ImageOps.pad(image, (space, space), color=WHITE)
-    return ImageOps.expand(image, QUIET_ZONE, WHITE)
+    if (factor := space // max(image.size)) > 1:
+        image = ImageOps.scale(image, factor, Image.Resampling.NEAREST)
+    elif max(image.size) > space:
+        image = ImageOps.contain(image, (space, space))
+    canvas = Image.new("L", (SIZE, SIZE), WHITE)
+    canvas.paste(image, ((SIZE - image.width) // 2, (SIZE - image.height) // 2))
+    return canvas
 
 
 def _png(image: Image.Image) -> bytes:
     buffer = BytesIO()
-    image.save(buffer, "PNG", optimize=True)
+    image.save(buffer, "PNG")
     return buffer.getvalue()

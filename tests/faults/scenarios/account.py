@@ -60,15 +60,15 @@ class AccountScenario(Scenario):
 
     @override
     async def open(self) -> None:
-        self.one = self.gateway.add("Home", self.state)
+        self.instance = self.gateway.add("Home", self.state)
         if self.gateway.has("bound_key") and self.route == "one":
             self.bind()
         await self.set_up()
 
     def bind(self) -> None:
         """Let the key open this instance only."""
-        self.gateway.bound[self.gateway.key] = self.one.id
-        data = {**self.entry.data, "instance_id": self.one.id}
+        self.gateway.bound[self.gateway.key] = self.instance.id
+        data = {**self.entry.data, "instance_id": self.instance.id}
         self.hass.config_entries.async_update_entry(self.entry, data=data)
 
     async def set_up(self) -> None:
@@ -108,15 +108,17 @@ class AccountScenario(Scenario):
 
     def has_device(self) -> bool:
         """Tell whether the instance is still a device."""
-        return self.device_of(self.one) is not None
+        return self.device_of(self.instance) is not None
 
-    def device_of(self, one: Session) -> dr.DeviceEntry | None:
+    def device_of(self, session: Session) -> dr.DeviceEntry | None:
         """Return the device of an instance."""
-        identifier = (DOMAIN, f"{self.entry.data['gateway']}_{one.id}")
+        identifier = (DOMAIN, f"{self.entry.data['gateway']}_{session.id}")
         devices = dr.async_entries_for_config_entry(
             dr.async_get(self.hass), self.entry.entry_id
         )
-        return next((one for one in devices if identifier in one.identifiers), None)
+        return next(
+            (device for device in devices if identifier in device.identifiers), None
+        )
 
     async def refresh(self) -> None:
         """Poll."""
@@ -128,7 +130,7 @@ class AccountScenario(Scenario):
         """Let something happen that the next poll has to show."""
         self.before = state_of(self.hass, STATUS)
         changed = State.STOPPED if self.before == "connected" else State.CONNECTED
-        self.one.state = changed
+        self.instance.state = changed
 
     def shown(self) -> str:
         """Tell whether the instance is shown as it is now."""
@@ -185,11 +187,11 @@ class PhoneNumber(AccountScenario):
 
     @override
     async def open(self) -> None:
-        self.one = self.gateway.add("Home", self.state)
+        self.instance = self.gateway.add("Home", self.state)
         er.async_get(self.hass).async_get_or_create(
             "sensor",
             DOMAIN,
-            f"{self.entry.data['gateway']}_{self.one.id}_phone_number",
+            f"{self.entry.data['gateway']}_{self.instance.id}_phone_number",
             suggested_object_id="home_phone_number",
             config_entry=self.entry,
         )
@@ -197,14 +199,16 @@ class PhoneNumber(AccountScenario):
 
     @override
     async def prepare(self) -> None:
-        self.one.unlink()
+        self.instance.unlink()
         await self.refresh()
-        self.one.phone_number = str(secrets.randbelow(10**9) + 10**10)
-        self.one.state = State.CONNECTED
+        self.instance.phone_number = str(secrets.randbelow(10**9) + 10**10)
+        self.instance.state = State.CONNECTED
 
     @override
     async def attempt(self) -> str:
         await self.refresh()
+        # the number is fetched after the poll
+        await self.hass.async_block_till_done(wait_background_tasks=True)
         assert state_of(self.hass, STATUS) == "connected"
         number = state_of(self.hass, "sensor.home_phone_number")
-        return "ok" if number == f"+{self.one.phone_number}" else number
+        return "ok" if number == f"+{self.instance.phone_number}" else number

@@ -41,7 +41,7 @@ class Button(AccountScenario):
         er.async_get(self.hass).async_get_or_create(
             "button",
             DOMAIN,
-            f"{self.entry.data['gateway']}_{self.one.id}_{self.action}",
+            f"{self.entry.data['gateway']}_{self.instance.id}_{self.action}",
             suggested_object_id=self.entity.partition(".")[2],
             config_entry=self.entry,
         )
@@ -49,7 +49,7 @@ class Button(AccountScenario):
 
     @override
     async def prepare(self) -> None:
-        self.one.linked, self.one.state = False, self.state
+        self.instance.linked, self.instance.state = False, self.state
         await self.refresh()
         # some gateways' failures have to last before they count
         await asyncio.sleep(FAILURE)
@@ -75,7 +75,7 @@ class Picture(AccountScenario):
     async def prepare(self) -> None:
         # takes the picture away that is still there
         await asyncio.sleep(MAX_LIFETIME)
-        self.one.state = self.state
+        self.instance.state = self.state
         await self.refresh()
 
     @override
@@ -83,10 +83,10 @@ class Picture(AccountScenario):
         state = self.hass.states.get("image.home_qr_code")
         assert state is not None
         answer = await self.client.get(state.attributes["entity_picture"])
-        assert self.one.code is not None
+        assert self.instance.code is not None
         assert answer.status == HTTPStatus.OK
         text = read_qr(await answer.read())
-        return "ok" if text == self.one.code.text else str(text or "no_picture")
+        return "ok" if text == self.instance.code.text else str(text or "no_picture")
 
     @override
     async def again(self) -> str:
@@ -106,7 +106,7 @@ class CreateInstance(AccountScenario):
     @override
     async def prepare(self) -> None:
         self.name = f"Shop-{next(NUMBERS)}"
-        self.gateway.sessions = {self.one.id: self.one}
+        self.gateway.sessions = {self.instance.id: self.instance}
         self.change()
 
     @override
@@ -118,7 +118,7 @@ class CreateInstance(AccountScenario):
     @override
     async def again(self) -> str:
         outcome = self.outcome if self.outcome == "ok" else await super().again()
-        names = [one.name for one in self.gateway.sessions.values()]
+        names = [session.name for session in self.gateway.sessions.values()]
         return outcome if names.count(self.name) == 1 else f"{names} created"
 
 
@@ -146,7 +146,7 @@ class DeleteInstance(AccountScenario):
 
     @override
     async def prepare(self) -> None:
-        self.gateway.sessions = {self.one.id: self.one}
+        self.gateway.sessions = {self.instance.id: self.instance}
         shop = self.gateway.add("Shop", State.CONNECTED)
         await self.refresh()
         device = self.device_of(shop)
@@ -162,5 +162,5 @@ class DeleteInstance(AccountScenario):
     async def again(self) -> str:
         gone = dr.async_get(self.hass).async_get(self.device_id) is None
         outcome = "ok" if gone else await super().again()
-        left = self.gateway.sessions.keys() - {self.one.id}
+        left = self.gateway.sessions.keys() - {self.instance.id}
         return f"{left} left" if left else outcome

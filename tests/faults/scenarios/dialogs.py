@@ -5,16 +5,19 @@ from __future__ import annotations
 from abc import abstractmethod
 import asyncio
 from contextlib import suppress
-from typing import override
+from typing import TYPE_CHECKING, override
 
 from homeassistant.data_entry_flow import FlowResultType, UnknownFlow
-from homeassistant.helpers import issue_registry as ir
 
 from custom_components.whatsapp_gateway.const import DOMAIN
 from custom_components.whatsapp_gateway.issues import PATIENCE
 from tests.gateways.machine import State
+from tests.harness.helpers import raised_issues
 
 from .account import NUMBERS, AccountScenario, Environment
+
+if TYPE_CHECKING:
+    from homeassistant.helpers import issue_registry as ir
 
 ON_THE_WAY = 0.01
 """Seconds until the gateway has got what was asked before a dialog was closed."""
@@ -60,7 +63,8 @@ class Form(AccountScenario):
             return ",".join(
                 f"{field}:{key}" for field, key in self.dialog.errors.items()
             )
-        return "ok"
+        gone = result.get("reason") == "instance_gone"
+        return "instance_gone" if gone else "ok"
 
     @override
     async def again(self) -> str:
@@ -73,7 +77,7 @@ class Credentials(Form):
     @override
     async def open(self) -> None:
         await self.hass.config_entries.async_remove(self.entry.entry_id)
-        self.one = self.gateway.add("Home", self.state)
+        self.instance = self.gateway.add("Home", self.state)
 
     @override
     def has_device(self) -> bool:
@@ -102,7 +106,7 @@ class BoundInstance(Credentials):
     @override
     async def open(self) -> None:
         await super().open()
-        self.gateway.bound[self.gateway.key] = self.one.id
+        self.gateway.bound[self.gateway.key] = self.instance.id
 
     @override
     async def fill_in(self) -> None:
@@ -111,7 +115,7 @@ class BoundInstance(Credentials):
 
     @override
     async def send(self) -> None:
-        await self.dialog.give(instance_id=self.one.id)
+        await self.dialog.give(instance_id=self.instance.id)
 
 
 class FlowCreate(Credentials):
@@ -145,7 +149,7 @@ class FlowCreate(Credentials):
     @override
     async def again(self) -> str:
         outcome = await super().again()
-        names = [one.name for one in self.gateway.sessions.values()]
+        names = [session.name for session in self.gateway.sessions.values()]
         return outcome if names.count(self.name) == 1 else f"{names} created"
 
 
@@ -200,14 +204,13 @@ class Fix(Form):
     async def raise_issue(self) -> ir.IssueEntry:
         """Let the instance need attention after it was connected."""
         for state in (State.CONNECTED, self.state):
-            self.one.state = state
+            self.instance.state = state
             await self.refresh()
         # some gateways' failures have to last before they count
         for _ in range(2):
             await asyncio.sleep(PATIENCE)
             await self.refresh()
-        issues = ir.async_get(self.hass).issues.values()
-        [issue] = [one for one in issues if one.domain == DOMAIN and one.active]
+        [issue] = raised_issues(self.hass)
         return issue
 
 
@@ -223,3 +226,9 @@ class Restart(Fix):
     @override
     async def send(self) -> None:
         await self.dialog.give()
+
+    @override
+    async def again(self) -> str:
+        if self.dialog.result["type"] is FlowResultType.ABORT:
+            await self.fill_in()
+        return await super().again()

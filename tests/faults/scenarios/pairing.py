@@ -33,9 +33,10 @@ LOOKS, PAUSE = 25, 4.0
 """How often one looks whether a pairing ends, and the seconds in between."""
 
 
-def set_back(one: Session, *, starts: bool) -> None:
+def set_back(session: Session, *, starts: bool) -> None:
     """Let an instance be stopped, or wait."""
-    one.linked, one.state = False, State.STOPPED if starts else State.WAITING
+    session.linked = False
+    session.state = State.STOPPED if starts else State.WAITING
 
 
 async def outcome_of(look: Callable[[], Awaitable[str | None]]) -> str:
@@ -58,7 +59,7 @@ class Link(Form):
 
     @override
     async def fill_in(self) -> None:
-        set_back(self.one, starts=self.starts)
+        set_back(self.instance, starts=self.starts)
         await self.show()
         if not self.starts:
             await self.send()
@@ -106,7 +107,11 @@ class Link(Form):
                 await self.show()
                 await self.send()
         text = await self.dialog.code()
-        return "ok" if self.one.code and text == self.one.code.text else "old code"
+        return (
+            "ok"
+            if self.instance.code and text == self.instance.code.text
+            else "old code"
+        )
 
 
 class FlowLink(Link, Credentials):
@@ -142,7 +147,7 @@ class RepairLink(Link, Fix):
     @override
     async def show(self) -> None:
         self.issue = await self.raise_issue()
-        set_back(self.one, starts=self.starts)
+        set_back(self.instance, starts=self.starts)
 
     @override
     async def send(self) -> None:
@@ -159,7 +164,7 @@ class Linked(Link):
 
     @override
     async def attempt(self) -> str:
-        self.one.state = State.CONNECTED
+        self.instance.state = State.CONNECTED
         await self.dialog.wait_for()
         assert self.dialog.result.get("reason", "linked") == "linked"
         return self.shown()
@@ -194,12 +199,12 @@ class Engine(Scenario):
 
     @override
     async def open(self) -> None:
-        self.one = self.gateway.add("Home")
+        self.instance = self.gateway.add("Home")
 
     @override
     async def prepare(self) -> None:
         await self.close()
-        set_back(self.one, starts=self.starts)
+        set_back(self.instance, starts=self.starts)
         if not self.starts:
             self.begin()
             await until(self.has_code)
@@ -211,14 +216,16 @@ class Engine(Scenario):
 
     async def follow(self) -> None:
         """Note what is shown."""
-        async for shown in pair(self.provider, self.one.id):
+        async for shown in pair(self.provider, self.instance.id):
             self.shown = shown
             self.said += shown.message
 
     def has_code(self) -> bool:
         """Tell whether the code that is valid now is shown."""
         png = self.shown.png if self.shown else None
-        return bool(png and self.one.code and read_qr(png) == self.one.code.text)
+        return bool(
+            png and self.instance.code and read_qr(png) == self.instance.code.text
+        )
 
     @override
     async def attempt(self) -> str:

@@ -18,7 +18,7 @@ class Scenario(ABC):
 
     after: str | None = None
     """The route that an attempt asks before the one that is watched."""
-    one: Session
+    instance: Session
 
     def __init__(self, gateway: Gateway, route: str) -> None:
         """Watch one route."""
