@@ -87,11 +87,13 @@ class Provider(ABC):
         API key only gives access to it.
         """
         header, value = self.auth_header
-        headers = {header: value.format(api_key)}
+        headers = {header: value.format(api_key)} if api_key else {}
         self.api_key = api_key
         self.url = url
         self.instance_id = instance_id
-        self._http = HttpClient(session, url, headers, api_key, self.name, self.errors)
+        self._http = HttpClient(
+            session, url, headers, api_key, self.name, self.errors, self._error_of
+        )
         self._ids: frozenset[str] = frozenset()
         self._unanswered: dict[str, frozenset[str]] = {}
         """Names of which nobody knows if they were created; the IDs before that."""
@@ -250,6 +252,11 @@ class Provider(ABC):
     @abstractmethod
     async def delete(self, instance_id: str) -> None:
         """Delete an instance permanently."""
+
+    @staticmethod
+    def _error_of(status: int, payload: Any) -> GatewayError | None:  # noqa: ARG004
+        """Return what a failure means, if its HTTP status and code don't tell."""
+        return None
 
     def _parse_once[T](self, key: str, answer: Answer, parse: Callable[[Any], T]) -> T:
         """Return the parsed answer; an unchanged one isn't parsed again.

@@ -29,7 +29,7 @@ from .models import (
 from .redact import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from aiohttp import ClientResponse, ClientSession
     from multidict import CIMultiDictProxy
@@ -105,14 +105,20 @@ class HttpClient:
         api_key: str,
         name: str,
         errors: Mapping[str, type[GatewayError]],
+        error_of: Callable[[int, Any], GatewayError | None] = lambda *_: None,
     ) -> None:
-        """Send these headers; `errors` maps the gateway's error codes to classes."""
+        """Send these headers; `errors` maps the gateway's error codes to classes.
+
+        `error_of` returns the error that an HTTP status and a body mean, if that needs
+        more than a code.
+        """
         self._session = session
         self._url = url.rstrip("/")
         self._headers = {**headers, hdrs.ACCEPT_ENCODING: "identity"}
         self._api_key = api_key
         self._name = name
         self._errors = errors
+        self._error_of = error_of
         self._resume_at = 0.0
         self._closed = False
 
@@ -195,6 +201,8 @@ class HttpClient:
         if status < HTTPStatus.BAD_REQUEST:
             # a redirect is not followed, so that the API key doesn't leave the host
             return BadResponse(f"HTTP {status}")
+        if (special := self._error_of(status, payload)) is not None:
+            return special
         if error is None:
             unreachable = Unreachable if status in TRANSIENT else Rejected
             error = MEANINGS.get(status, unreachable)

@@ -18,6 +18,9 @@ from tests.harness.qr_reader import read_qr
 
 from .account import NUMBERS, STATUS, AccountScenario, Environment
 
+FAILURE = 20.0
+"""Seconds after which every gateway's failure counts."""
+
 
 class Button(AccountScenario):
     """A button, and the poll that follows a press."""
@@ -47,6 +50,9 @@ class Button(AccountScenario):
     @override
     async def prepare(self) -> None:
         self.instance.linked, self.instance.state = False, self.state
+        await self.refresh()
+        # some gateways' failures have to last before they count
+        await asyncio.sleep(FAILURE)
         await self.refresh()
         self.before = state_of(self.hass, STATUS)
 
@@ -99,7 +105,7 @@ class CreateInstance(AccountScenario):
 
     @override
     async def prepare(self) -> None:
-        self.name = f"Shop {next(NUMBERS)}"
+        self.name = f"Shop-{next(NUMBERS)}"
         self.gateway.sessions = {self.instance.id: self.instance}
         self.change()
 

@@ -129,7 +129,7 @@ class FlowCreate(Credentials):
 
     @override
     async def fill_in(self) -> None:
-        self.name = f"Shop {next(NUMBERS)}"
+        self.name = f"Shop-{next(NUMBERS)}"
         self.gateway.sessions = {}
         await self.show()
         assert self.dialog.step == "create"
@@ -206,8 +206,10 @@ class Fix(Form):
         for state in (State.CONNECTED, self.state):
             self.instance.state = state
             await self.refresh()
-        await asyncio.sleep(PATIENCE)
-        await self.refresh()
+        # some gateways' failures have to last before they count
+        for _ in range(2):
+            await asyncio.sleep(PATIENCE)
+            await self.refresh()
         [issue] = raised_issues(self.hass)
         return issue
 

@@ -1,0 +1,345 @@
+"""WAHA. Source: its documentation and OpenAPI description of version 2026.7.1.
+
+A server has sessions, all of them with the same engine (WEBJS, WPP, NOWEB or GOWS). The
+name of a session is also its ID. What the documentation leaves out was taken from the
+source code of the server (devlikeapro/waha, versions 2026.2.1 and newer).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from functools import partial
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING, Any, ClassVar, override
+
+from . import parsing
+from .base import Provider, path_of
+from .http import HttpClient, explanation
+from .models import (
+    Action,
+    BadResponse,
+    Feature,
+    GatewayError,
+    Instance,
+    InstanceStatus,
+    NotFound,
+    QrCode,
+    Rejected,
+    Unauthorized,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from aiohttp import ClientSession
+
+PATH = "/api/sessions"
+LIST = f"{PATH}?all=true"
+"""Without `all` the list lacks stopped sessions."""
+VERSION = "/api/server/version"
+OLD_VERSION = "/api/version"
+PAIRING_CODE_LENGTH = 8
+CALLS = {
+    Action.DISCONNECT: "stop",
+    Action.RESTART: "restart",
+    Action.LOGOUT: "logout",
+}
+"""The call of each action but Connect."""
+CONNECT_CALLS: dict[InstanceStatus | None, str] = {
+    InstanceStatus.DISCONNECTED: "start",
+    # a failed session counts as running: a start would do nothing
+    InstanceStatus.FAILED: "restart",
+    None: "start",
+}
+"""The call that connects a session, by its status; the others are running."""
+
+# all in seconds
+RECOGNITION_TIME_LIMIT = 5.0
+HEALTH_TIME_LIMIT = 5.0
+RECONNECTION = 30.0
+"""How long a session that was working may be starting and still count as connected."""
+FAILURE = 15.0
+"""How long a session has to be seen as failed."""
+MAX_FAILURE = 600.0
+"""The same for a session that has often started again instead."""
+
+# codes of our own for errors that this module has to tell apart
+FORBIDDEN = "forbidden"
+NOT_NOW = "not_now"
+NO_KEY = "no_key"
+ERRORS: tuple[tuple[int, str, Callable[[], GatewayError]], ...] = (
+    (
+        403,
+        "Forbidden",
+        partial(Rejected, "This API key is not allowed to do that.", code=FORBIDDEN),
+    ),
+    # the session may also exist and be stopped
+    (
+        404,
+        "We didn't find a session",
+        partial(Rejected, "The session is not running.", code=NOT_NOW),
+    ),
+    (
+        422,
+        "Session status is not as expected",
+        partial(Rejected, "The session has another status now.", code=NOT_NOW),
+    ),
+    (
+        422,
+        "Can request code only in",
+        partial(Rejected, "The session is not waiting to be linked.", code=NOT_NOW),
+    ),
+    (422, 'Session "', partial(NotFound, "The session does not exist.")),
+    (
+        422,
+        "WAHA Core support only",
+        partial(
+            Rejected,
+            "This WAHA version only supports one session named default. "
+            "Update WAHA to 2026.6.1 or newer.",
+        ),
+    ),
+    (501, "", partial(Rejected, "The engine of this server does not support that.")),
+)
+"""HTTP status, beginning of the message, and the error that they mean."""
+UNAUTHORIZED = {"message": "Unauthorized", "statusCode": 401}
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the lists said about one session."""
+
+    status: InstanceStatus | None
+    since: float = -inf
+    """When this status was first seen, of the monotonic clock.
+
+    It may have lasted long before the first list. So a session that failed then has
+    failed: if it seemed to be starting, its repair would be closed at every reload.
+    """
+    connected: Instance | None = None
+    """The session as it was before it started to reconnect."""
+    failure: float = FAILURE
+    """Seconds for which it has to be seen as failed."""
+
+
+class Waha(Provider):
+    """A WAHA server."""
+
+    name = "WAHA"
+    example_url = "http://192.168.1.10:3000"
+    key_required = False
+    name_pattern = r"[A-Za-z0-9_-]{1,54}"
+    auth_header = ("X-Api-Key", "{}")
+    statuses: ClassVar = {
+        "STOPPED": InstanceStatus.DISCONNECTED,
+        "STARTING": InstanceStatus.STARTING,
+        "SCAN_QR_CODE": InstanceStatus.SCAN_QR,
+        "PASSKEY_REQUIRED": InstanceStatus.PASSKEY,
+        "PASSKEY_CONFIRMATION_REQUIRED": InstanceStatus.PASSKEY,
+        "WORKING": InstanceStatus.CONNECTED,
+        "FAILED": InstanceStatus.FAILED,
+    }
+    actions = frozenset(Action)
+    all_features = Feature.CREATE | Feature.METADATA | Feature.PAIRING_CODE
+
+    @override
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.dashboard_url = f"{self.url.rstrip('/')}/dashboard"
+        self._session_key: bool | None = None
+        """Whether the API key opens one session only; None: not known yet."""
+        self._seen: dict[str, _Seen] = {}
+
+    @property
+    @override
+    def features(self) -> Feature:
+        features = super().features
+        return features & ~Feature.CREATE if self._session_key else features
+
+    @override
+    async def _list(self) -> tuple[Instance, ...]:
+        answer = await self._http.get(LIST)
+        sessions = self._parse_once(
+            LIST, answer, lambda payload: parsing.items(payload, self._parse)
+        )
+        if self._session_key is None:
+            self._session_key = await self._has_session_key()
+        now = monotonic()
+        self._seen = {
+            one.id: self._seen.get(one.id) or _Seen(one.status) for one in sessions
+        }
+        return tuple(_settled(one, self._seen[one.id], now) for one in sessions)
+
+    async def _has_session_key(self) -> bool:
+        """Return whether the API key is no administrator's.
+
+        Of the calls that need an administrator's key, `/health` is the only one that
+        changes nothing and returns no secrets. Any other failure, such as that of an
+        old server, says nothing about the key.
+        """
+        try:
+            await self._http.get("/health", time_limit=HEALTH_TIME_LIMIT)
+        except GatewayError as err:
+            return err.code == FORBIDDEN
+        return False
+
+    def _parse(self, payload: Any) -> Instance:
+        """Parse a session; its configuration holds secrets and is not kept."""
+        data = parsing.mapping(payload)
+        name = parsing.text(data, "name")
+        status, raw_status = self._status(parsing.text(data, "status"))
+        # otherwise `me` is the account that was linked last
+        connected = status is InstanceStatus.CONNECTED
+        account = data.get("me") if connected else None
+        number = account.get("id") if isinstance(account, dict) else None
+        return Instance(
+            id=name,
+            name=name,
+            status=status,
+            raw_status=raw_status,
+            phone_number=parsing.phone_number(number),
+        )
+
+    @override
+    async def instance(self, instance_id: str) -> Instance:
+        """Return a session with its true status, which may change every 2 s."""
+        return self._parse((await self._http.get(path_of(PATH, instance_id))).json())
+
+    @override
+    async def _create(
+        self, name: str, instance_type: str | None, metadata: Mapping[str, Any] | None
+    ) -> Instance:
+        """Create a session without starting it: its codes end after 160 s."""
+        config = {"config": {"metadata": dict(metadata)}} if metadata else {}
+        body = {"name": name, "start": False} | config
+        return self._parse((await self._http.request("POST", PATH, json=body)).json())
+
+    @override
+    async def perform(self, action: Action, instance_id: str) -> None:
+        """Perform an action; the logout of a running session starts a new pairing.
+
+        Connect looks at the status first. A restart would connect any session, but
+        interrupt one that works; a start is ignored by a failed one, and refused by
+        old servers if the session is running.
+        """
+        if action is Action.CONNECT:
+            call = CONNECT_CALLS.get((await self.instance(instance_id)).status)
+        else:
+            call = CALLS[action]
+        if call:
+            await self._http.request("POST", path_of(PATH, instance_id, f"/{call}"))
+        # what follows was wanted, so it is shown at once
+        self._seen.pop(instance_id, None)
+
+    @override
+    async def qr(self, instance_id: str) -> QrCode | None:
+        """Return the QR code; takes up to 15 s if the session doesn't wait for a scan.
+
+        Never starts a session.
+        """
+        path = path_of("/api", instance_id, "/auth/qr?format=raw")
+        try:
+            answer = await self._http.request("GET", path)
+        except Rejected as err:
+            if err.code == NOT_NOW:
+                return None
+            raise
+        return QrCode(raw=parsing.text(parsing.mapping(answer.json()), "value"))
+
+    @override
+    async def pairing_code(self, instance_id: str, phone_number: str) -> str | None:
+        path = path_of("/api", instance_id, "/auth/request-code")
+        body = {"phoneNumber": phone_number}
+        try:
+            answer = await self._http.request("POST", path, json=body)
+        except Rejected as err:
+            if err.code == NOT_NOW:
+                return None
+            raise
+        code = parsing.text(parsing.mapping(answer.json()), "code").replace("-", "")
+        if len(code) != PAIRING_CODE_LENGTH:
+            raise BadResponse("No pairing code")
+        return code
+
+    @override
+    async def delete(self, instance_id: str) -> None:
+        """Log a session out and delete it; also succeeds if it doesn't exist."""
+        await self._http.request("DELETE", path_of(PATH, instance_id))
+
+    @override
+    async def server_version(self) -> str | None:
+        try:
+            answer = await self._http.get(VERSION)
+        except NotFound:
+            answer = await self._http.get(OLD_VERSION)
+        return parsing.optional_text(parsing.mapping(answer.json()), "version")
+
+    @classmethod
+    @override
+    async def recognizes(cls, session: ClientSession, url: str) -> bool:
+        client = HttpClient(session, url, {}, "", cls.name, {}, _no_key)
+        try:
+            async with asyncio.timeout(RECOGNITION_TIME_LIMIT):
+                ping = await _ask(client, "/ping")
+                version = await _ask(client, VERSION)
+        except (GatewayError, TimeoutError):
+            return False
+        pong = ping.get("message") == "pong" or ping == UNAUTHORIZED
+        known = version.keys() >= {"version", "engine", "tier"}
+        return pong and (known or version == UNAUTHORIZED)
+
+    @staticmethod
+    @override
+    def _error_of(status: int, payload: Any) -> GatewayError | None:
+        _, message = explanation(payload)
+        for error_status, beginning, error in ERRORS:
+            if status == error_status and message.startswith(beginning):
+                return error()
+        return None
+
+
+def _settled(session: Instance, seen: _Seen, now: float) -> Instance:
+    """Return a session of the list without the noise of its reconnections.
+
+    - NOWEB reconnects about every 28 min, and GOWS after each loss of the network. So
+      a session that was connected stays so for the first 30 s of starting.
+    - WEBJS and WPP retry every 2 s while their browser fails. So a session counts as
+      failed only if all polls of 15 s say so, and as starting until then. That time
+      doubles whenever the session is starting again instead, up to 10 min, because
+      polls may happen to see failures only.
+    """
+    if session.status is not seen.status:
+        if seen.status is InstanceStatus.FAILED:
+            seen.failure = min(2 * seen.failure, MAX_FAILURE)
+        seen.status, seen.since = session.status, now
+    lasted = now - seen.since
+    if session.status is InstanceStatus.STARTING:
+        if seen.connected and lasted < RECONNECTION:
+            return replace(seen.connected, raw_status=session.raw_status)
+        return session
+    if session.status is InstanceStatus.FAILED:
+        seen.connected = None
+        if lasted < seen.failure:
+            return replace(session, status=InstanceStatus.STARTING)
+        return session
+    seen.connected = session if session.status is InstanceStatus.CONNECTED else None
+    seen.failure = FAILURE
+    return session
+
+
+def _no_key(status: int, payload: Any) -> GatewayError | None:
+    """Return an error of our own for what WAHA answers without an API key."""
+    is_waha = status == UNAUTHORIZED["statusCode"] and payload == UNAUTHORIZED
+    return Unauthorized(code=NO_KEY) if is_waha else None
+
+
+async def _ask(client: HttpClient, path: str) -> dict[str, Any]:
+    """Return a JSON object, also that of WAHA's refusal without an API key."""
+    try:
+        return parsing.mapping((await client.get(path)).json())
+    except Unauthorized as err:
+        if err.code == NO_KEY:
+            return UNAUTHORIZED
+        raise
