@@ -7,17 +7,29 @@ from __future__ import annotations
 
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import TYPE_CHECKING
 
 from .fault import Fault
 from .phone import ExpiredCodeError, VirtualPhone
 from .server import Gateway
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
 
+
+def _kinds(base: type[Gateway]) -> Iterator[type[Gateway]]:
+    """Yield the classes that are a gateway and not only a part of one."""
+    for kind in base.__subclasses__():
+        if "provider" in vars(kind):
+            yield kind
+        yield from _kinds(kind)
+
+
 GATEWAYS: dict[str, type[Gateway]] = {
-    kind.provider: kind
-    for kind in sorted(Gateway.__subclasses__(), key=lambda kind: kind.title)
+    kind.provider: kind for kind in sorted(_kinds(Gateway), key=lambda kind: kind.title)
 }
 """Every simulated gateway by the key of its provider."""
 

@@ -16,6 +16,8 @@ LINK = 1.0
 """Seconds from a scan to connected."""
 PHONE_NUMBER = "5511999998888"
 NEW_CODE = "https://wa.me/settings/linked_devices#2@"
+PAIRING_LETTERS = "123456789ABCDEFGHJKLMNPQRSTVWXYZ"
+"""Characters of a pairing code: those that are hard to tell apart are left out."""
 
 
 class State(Enum):
@@ -30,12 +32,19 @@ class State(Enum):
     FAILED = auto()
 
 
+def new_pairing_code() -> str:
+    """Return eight characters without a dash."""
+    return "".join(secrets.choice(PAIRING_LETTERS) for _ in range(8))
+
+
 @dataclass(frozen=True)
 class Code:
     """A code of a round, and the time (seconds since 1970) at which it dies."""
 
     text: str
     expires: float
+    pairing: str = field(default_factory=new_pairing_code)
+    """Pairing code that comes with it, where the gateway offers pairing codes."""
 
 
 def new_code_text() -> str:
@@ -60,6 +69,14 @@ class Session:
     updated: float = field(default_factory=time.time)
     seen: float | None = None
     starts: int = 0
+    boot: float = BOOT
+    """Seconds from a start to the first code, or to connected where it is linked."""
+    link: float = LINK
+    """Seconds from a scan to connected."""
+    code_lives: tuple[float, ...] = CODE_LIVES
+    """Seconds that each code of a round is valid."""
+    pairing_number: str | None = None
+    """Phone number for which a pairing code has been requested."""
     _state: State = State.NEW
     _since: float = field(default_factory=time.time)
     _codes: list[Code] = field(default_factory=list)
@@ -71,21 +88,24 @@ class Session:
             self.phone_number = self.phone_number or PHONE_NUMBER
         if state is State.WAITING:
             self._codes = []
-            for life in CODE_LIVES:
+            for life in self.code_lives:
                 when += life / self.scale
                 self._codes.append(Code(new_code_text(), when))
+
+    def _advance(self, now: float) -> None:
+        booted = self._since + self.boot / self.scale
+        if self._state is State.BOOTING and now >= booted:
+            self._enter(State.CONNECTED if self.linked else State.WAITING, booted)
+        linked = self._since + self.link / self.scale
+        if self._state is State.LINKING and now >= linked:
+            self._enter(State.CONNECTED, linked)
+        if self._state is State.WAITING and now >= self._codes[-1].expires:
+            self._enter(State.FAILED, self._codes[-1].expires)
 
     @property
     def state(self) -> State:
         """Let the time pass that has passed, and tell where that leads."""
-        now = time.time()
-        if self._state is State.BOOTING and now >= self._since + BOOT / self.scale:
-            after = State.CONNECTED if self.linked else State.WAITING
-            self._enter(after, self._since + BOOT / self.scale)
-        if self._state is State.LINKING and now >= self._since + LINK / self.scale:
-            self._enter(State.CONNECTED, self._since + LINK / self.scale)
-        if self._state is State.WAITING and now >= self._codes[-1].expires:
-            self._enter(State.FAILED, self._codes[-1].expires)
+        self._advance(time.time())
         return self._state
 
     @state.setter
@@ -98,6 +118,13 @@ class Session:
         if self.state is not State.WAITING:
             return None
         return next(code for code in self._codes if time.time() < code.expires)
+
+    @property
+    def pairing_code(self) -> str | None:
+        """The pairing code that can be typed now: one for the whole round."""
+        if self.pairing_number is None or self.code is None:
+            return None
+        return self._codes[0].pairing
 
     @property
     def running(self) -> bool:

@@ -1,4 +1,4 @@
-"""A phone that scans codes and unlinks devices."""
+"""A phone that scans or types codes and unlinks devices."""
 
 from __future__ import annotations
 
@@ -29,6 +29,17 @@ class VirtualPhone:
             for session in gateway.sessions.values():
                 if session.code is not None and session.code.text == text:
                     session.scan(self.number)
+                    return session
+        raise ExpiredCodeError
+
+    def enter(self, code: str) -> Session:
+        """Link the instance with this pairing code, for the number it was made for."""
+        typed = code.replace("-", "")
+        for gateway in self.gateways:
+            for session in gateway.sessions.values():
+                number = session.pairing_number
+                if number is not None and session.pairing_code == typed:
+                    session.scan(number)
                     return session
         raise ExpiredCodeError
 

@@ -69,6 +69,8 @@ class Gateway(ABC):
     """What the gateway can do, of `FEATURES`."""
     statuses: Mapping[State, str]
     """The gateway's own word for each state."""
+    session_type: ClassVar[type[Session]] = Session
+    """Class of the instances, where a gateway keeps more about them."""
 
     def __init__(self, *, scale: float = 1.0) -> None:
         """Run `scale` times as fast as the clock."""
@@ -121,7 +123,7 @@ class Gateway(ABC):
     def add(self, name: str, state: State = State.NEW, **values: Any) -> Session:
         """Create an instance behind the back of Home Assistant."""
         values = {"id": self.new_id(), "owner": "me", "scale": self.scale, **values}
-        session = Session(name=name, **values)
+        session = self.session_type(name=name, **values)
         if state is not State.NEW:
             session.state = state
         self.sessions[session.id] = session

@@ -1,0 +1,271 @@
+"""WAHA: a server with sessions, and one engine for all of them.
+
+Messages, chats, webhooks and the WebSocket are not simulated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+import re
+from typing import TYPE_CHECKING, Any, ClassVar, override
+
+from aiohttp import web
+
+from .machine import State
+from .waha_pairing import WahaPairing
+from .waha_server import CURRENT_WAITS, DEFAULT, BusyError
+from .waha_session import WahaSession
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+LOCK_WAIT = 5.0
+"""Seconds that a call waits for another call about the same session."""
+LOCK_HELD = 30.0
+"""Seconds that a call may take."""
+UNPAIR = 1.0
+"""Seconds that a running session needs to log out."""
+STOP = {"GOWS": 0.01, "NOWEB": 1.0, "WEBJS": 3.0, "WPP": 3.0}
+"""Seconds that a running session needs to stop, by engine."""
+OLD_STOP = 3.0
+
+NAME = re.compile(r"[a-zA-Z0-9_-]*")
+NAME_LENGTH = 54
+BAD_NAME = (
+    "Session name can only contain alphanumeric characters, hyphens, and underscores "
+    "(a-z, A-Z, 0-9, -, _) or be empty"
+)
+
+
+class WahaGateway(WahaPairing):
+    """The server and its sessions."""
+
+    provider: ClassVar[str] = "waha"
+    title: ClassVar[str] = "WAHA"
+    key: ClassVar[str] = "waha_admin_demo_key"
+    header: ClassVar[tuple[str, str]] = ("X-Api-Key", "{}")
+    base_path: ClassVar[str] = "/api/sessions"
+    list_route: ClassVar[str] = "list"
+    actions: ClassVar[Mapping[str, str]] = {
+        "connect": "connect",
+        "disconnect": "disconnect",
+        "restart": "restart",
+        "logout": "logout",
+    }
+    features: ClassVar[frozenset[str]] = frozenset(
+        {"create", "delete", "metadata", "pairing_code", "phone_in_list", "stop"}
+    )
+
+    @staticmethod
+    def create_body(name: str) -> dict[str, Any]:
+        """Return the body that creates a session."""
+        return {"name": name}
+
+    @override
+    def routes(self) -> list[web.RouteDef]:
+        one = "/api/sessions/{id}"
+        return [
+            *self.server_routes(),
+            web.get("/api/sessions", self.list, name="list"),
+            web.post("/api/sessions", self.create, name="create"),
+            web.get(one, self.one, name="one"),
+            web.put(one, self.update, name="update"),
+            web.delete(one, self.delete, name="delete"),
+            web.get(f"{one}/me", self.me, name="me"),
+            web.post(f"{one}/start", self.start, name="connect"),
+            web.post(f"{one}/stop", self.stop, name="disconnect"),
+            web.post(f"{one}/restart", self.restart, name="restart"),
+            web.post(f"{one}/logout", self.logout, name="logout"),
+            *self.pairing_routes(),
+        ]
+
+    def _short(self, session: WahaSession) -> dict[str, Any]:
+        status = self.status_of(session)
+        config = session.config
+        if session.metadata:
+            config = {"metadata": session.metadata} | (config or {})
+        seen = session.seen
+        short = {
+            "name": session.id,
+            "status": status,
+            "config": config,
+            "me": self._account(session),
+            "presence": "online" if status == "WORKING" else None,
+            "timestamps": {"activity": None if seen is None else int(seen * 1000)},
+        }
+        return short | ({"assignedWorker": "waha"} if session.running else {})
+
+    def _account(self, session: WahaSession) -> dict[str, Any] | None:
+        if session.account is None or (self.single and not session.running):
+            return None
+        return {
+            "id": f"{session.account}@c.us",
+            "lid": "123123123@lid",
+            "jid": f"{session.account}:7@s.whatsapp.net",
+            "pushName": "Home",
+        }
+
+    def _engine(self, session: WahaSession) -> dict[str, Any]:
+        if not session.running:
+            return {"engine": None} if self.single else {}
+        if self.engine == "GOWS":
+            return {
+                "engine": "GOWS",
+                "grpc": {"client": "READY", "stream": "READY"},
+                "gows": {"found": True, "connected": session.state is State.CONNECTED},
+            }
+        state = "CONNECTED" if session.state is State.CONNECTED else None
+        return {"engine": self.engine, "WWebVersion": "2.3000.0", "state": state}
+
+    def _full(self, session: WahaSession, status: int = 200) -> web.Response:
+        body = self._short(session) | {"engine": self._engine(session)}
+        return web.json_response(body, status=status)
+
+    async def list(self, request: web.Request) -> web.Response:
+        """List the sessions: those that run, or all."""
+        every = request.query.get("all", "false")
+        if every not in {"true", "True", "1", "false", "False", "0"}:
+            return self.error(400, "bad_request", ["all must be a boolean value"])
+        own = self._session_key(request)
+        return web.json_response(
+            [
+                self._short(session)
+                for session in self.mine(request)
+                if isinstance(session, WahaSession)
+                and (own is None or own[0] == session.id)
+                and (session.running or every in {"true", "True", "1"})
+            ]
+        )
+
+    async def one(self, request: web.Request) -> web.Response:
+        """Return a session and the state of its engine."""
+        if (session := self.session_of(request)) is None:
+            return self._not_found()
+        await self._sleep(self.engine_delay)
+        return self._full(session)
+
+    async def me(self, request: web.Request) -> web.Response:
+        """Return the account of a running session; an empty body before the login."""
+        session = self.session_of(request)
+        if session is None or not session.running:
+            return self._not_started(request.match_info["id"])
+        account = self._account(session)
+        return web.Response() if account is None else web.json_response(account)
+
+    async def create(self, request: web.Request) -> web.Response:
+        """Create a session, and start it unless told otherwise."""
+        body = await self.body_of(request)
+        name = body.get("name") or (DEFAULT if self.single else self.new_id())
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            return self.error(400, "bad_request", [BAD_NAME])
+        if len(name) > NAME_LENGTH:
+            message = f"name must be shorter than or equal to {NAME_LENGTH} characters"
+            return self.error(400, "bad_request", [message])
+        if (refused := self._refuse_name(name)) is not None:
+            return refused
+        if name in self.sessions:
+            message = f"Session '{name}' already exists. Use PUT to update it."
+            return self.error(422, "unprocessable", message)
+        session = self.add(name, owner=request["owner"])
+        self._configure(session, body)
+        async with self._locked("create", session):
+            if body.get("start", True):
+                session.start()
+        return self._full(session, 201)
+
+    def _configure(self, session: WahaSession, body: dict[str, Any]) -> None:
+        config = body.get("config")
+        session.config = dict(config) if isinstance(config, dict) else None
+        session.metadata = (session.config or {}).pop("metadata", None) or {}
+
+    async def update(self, request: web.Request) -> web.Response:
+        """Replace the whole configuration, and restart a running session."""
+        if (session := self.session_of(request)) is None:
+            return self._not_found()
+        async with self._locked("update", session):
+            self._configure(session, {"config": {}} | await self.body_of(request))
+            if session.running:
+                await self._stop(session)
+                session.start()
+        return self._full(session)
+
+    async def start(self, request: web.Request) -> web.Response:
+        """Start a session; do nothing if it runs, also if it has failed."""
+        if (session := self.session_of(request)) is None:
+            return self._not_found()
+        async with self._locked("connect", session):
+            if not session.running:
+                session.start()
+            elif self.single:
+                message = f"Session '{session.id}' is already started."
+                return self.error(422, "unprocessable", message)
+        return self._full(session, 201)
+
+    async def stop(self, request: web.Request) -> web.Response:
+        """Stop a session; current servers do not mind an unknown one."""
+        if (session := self.session_of(request)) is None:
+            old = self.build < CURRENT_WAITS
+            return self._not_found() if old else web.Response(status=201)
+        async with self._locked("disconnect", session):
+            await self._stop(session)
+        return self._full(session, 201)
+
+    async def restart(self, request: web.Request) -> web.Response:
+        """Stop a session and start it again; the link stays."""
+        if (session := self.session_of(request)) is None:
+            return self._not_found()
+        async with self._locked("restart", session):
+            await self._stop(session)
+            session.start()
+        return self._full(session, 201)
+
+    async def logout(self, request: web.Request) -> web.Response:
+        """Unlink the phone, and start a session that was running again."""
+        if (session := self.session_of(request)) is None:
+            return self._not_found()
+        async with self._locked("logout", session):
+            running = await self._log_out(session)
+            if running:
+                session.start()
+        return self._full(session, 201)
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """Log a session out and delete it; do not mind an unknown one."""
+        if (session := self.session_of(request)) is not None:
+            async with self._locked("delete", session):
+                await self._log_out(session)
+                self.sessions.pop(session.id, None)
+        return web.Response()
+
+    async def _stop(self, session: WahaSession) -> None:
+        if session.running:
+            await self._sleep(OLD_STOP if self.single else STOP[self.engine])
+            session.stop()
+
+    async def _log_out(self, session: WahaSession) -> bool:
+        """Forget the link; return whether the session was running."""
+        if running := session.running:
+            await self._sleep(UNPAIR)
+            await self._stop(session)
+        session.log_out()
+        return running
+
+    @asynccontextmanager
+    async def _locked(self, route: str, session: WahaSession) -> AsyncIterator[None]:
+        """Let one call at a time change a session, for a limited time."""
+        try:
+            async with asyncio.timeout(LOCK_WAIT / self.scale):
+                await session.lock.acquire()
+        except TimeoutError:
+            message = f"async-lock timed out in queue {session.id}"
+            raise BusyError(message) from None
+        try:
+            async with asyncio.timeout(LOCK_HELD / self.scale):
+                await self._sleep(self.durations.get(route, 0.0))
+                yield
+        except TimeoutError:
+            message = f"Maximum execution time is exceeded {session.id}"
+            raise BusyError(message) from None
+        finally:
+            session.lock.release()
