@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .evolution import Evolution
 from .wappfy import Wappfy
 from .whatisup import WhatIsUp
 
 if TYPE_CHECKING:
     from .base import Provider
 
-PROVIDERS: dict[str, type[Provider]] = {"wappfy": Wappfy, "whatisup": WhatIsUp}
+PROVIDERS: dict[str, type[Provider]] = {
+    "wappfy": Wappfy,
+    "whatisup": WhatIsUp,
+    "evolution": Evolution,
+}
