@@ -124,7 +124,7 @@ class EvolutionGateway(EvolutionServer):
             "clientName": "evolution_exchange",
             "disconnectionReasonCode": reason,
             "disconnectionObject": None if reason is None else payload % reason,
-            "disconnectionAt": iso(instance.gave_up, milliseconds=True),
+            "disconnectionAt": iso(instance.gave_up_at, milliseconds=True),
             "createdAt": created,
             "updatedAt": iso(instance.updated, milliseconds=True),
             **dict.fromkeys(ROW_CHANNELS),
@@ -251,7 +251,7 @@ class EvolutionGateway(EvolutionServer):
         message = "Instance logged out"
         if instance.live != "close":
             instance.log_out()
-            instance.deaf = self.breaks_logout
+            instance.ignores_scans = self.breaks_logout
         elif self.modern:
             message = "Instance was already disconnected"
         else:
@@ -263,7 +263,10 @@ class EvolutionGateway(EvolutionServer):
         """Delete an instance; for a while its name stays in use and in the list."""
         instance = request["instance"]
         if self.sessions.pop(instance.id, None) is not None:
-            self.leaving[instance.id] = instance, time.time() + REMOVAL / self.scale
+            self.being_deleted[instance.id] = (
+                instance,
+                time.time() + REMOVAL / self.scale,
+            )
             instance.log_out()
         return self._success("Instance deleted")
 

@@ -54,14 +54,14 @@ class EvolutionInstance(Session):
     """Whether the server has the instance in memory."""
     offline: bool = False
     """Whether the server has no internet, so that no code ever comes."""
-    deaf: bool = False
-    """Whether a scan never completes."""
+    ignores_scans: bool = False
+    """Whether nothing happens when a phone scans the code."""
     row_lag: float = ROW_LAG
     row: str | None = None
     """State in the database, if it stays as it is."""
     reason: int | None = None
     """Why the server gave up; not cleared by the next connection."""
-    gave_up: float | None = None
+    gave_up_at: float | None = None
     _rows: list[tuple[float, str]] = field(default_factory=list)
     _shown: int = 0
     """Number of codes of earlier rounds."""
@@ -69,7 +69,7 @@ class EvolutionInstance(Session):
     """Last code of the earlier rounds."""
     _closed_until: float = 0.0
     _logout_ends: float | None = None
-    _looks: int = 0
+    _flickers: int = 0
 
     def __post_init__(self) -> None:
         """Know the account that was linked before."""
@@ -107,7 +107,7 @@ class EvolutionInstance(Session):
 
     def _end_round(self, when: float) -> None:
         if self.modern:
-            self.reason, self.gave_up = TIMED_OUT, when
+            self.reason, self.gave_up_at = TIMED_OUT, when
         else:
             # it has gone on, socket after socket, up to the limit
             self._start_over()
@@ -127,8 +127,8 @@ class EvolutionInstance(Session):
             return "close" if now < self._closed_until else "connecting"
         if self._state is State.BOOTING and self.offline:
             # 2.3 tries again without a pause, 2.4 leaves the socket closed
-            self._looks += 1
-            return "close" if self.modern or self._looks % 2 else "connecting"
+            self._flickers += 1
+            return "close" if self.modern or self._flickers % 2 else "connecting"
         return WORDS.get(self._state, "close")
 
     @property
@@ -140,7 +140,7 @@ class EvolutionInstance(Session):
     @override
     def scan(self, phone_number: str) -> None:
         """Be scanned: close with 515, connect again, be open."""
-        if self.deaf:
+        if self.ignores_scans:
             return
         super().scan(phone_number)
         self._reconnect()
@@ -165,7 +165,7 @@ class EvolutionInstance(Session):
 
     def give_up(self, reason: int) -> None:
         """Close for good and forget the link, as after 401, 402, 403 and 406."""
-        self.reason, self.gave_up = reason, time.time()
+        self.reason, self.gave_up_at = reason, time.time()
         self._forget()
         self.state = State.STOPPED
         self._rows = [(0.0, "close")]

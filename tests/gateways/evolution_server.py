@@ -56,7 +56,7 @@ class EvolutionServer(Gateway):
         """Whether the server has no internet: new instances never get a code."""
         self.needs_origin: str | None = None
         """The only origin that is let in, where the server restricts it."""
-        self.leaving: dict[str, tuple[EvolutionInstance, float]] = {}
+        self.being_deleted: dict[str, tuple[EvolutionInstance, float]] = {}
         """Deleted instances by name, and when they are gone (seconds since 1970)."""
         self._server_id = str(uuid4())
 
@@ -95,7 +95,7 @@ class EvolutionServer(Gateway):
         instance = super().add(name, state, **{**own, **values})
         assert isinstance(instance, EvolutionInstance)
         instance.settle()
-        self.leaving.pop(instance.id, None)
+        self.being_deleted.pop(instance.id, None)
         return instance
 
     @override
@@ -106,15 +106,17 @@ class EvolutionServer(Gateway):
         """Return an instance by its name, also one that is being deleted."""
         instance = self.sessions.get(name)
         assert instance is None or isinstance(instance, EvolutionInstance)
-        return instance or self._leaving().get(name)
+        return instance or self._still_there().get(name)
 
-    def _leaving(self) -> dict[str, EvolutionInstance]:
+    def _still_there(self) -> dict[str, EvolutionInstance]:
         now = time.time()
-        return {name: one for name, (one, gone) in self.leaving.items() if now < gone}
+        return {
+            name: one for name, (one, gone) in self.being_deleted.items() if now < gone
+        }
 
     def listed(self, owner: str) -> list[EvolutionInstance]:
         """Return the instances of a customer, those being deleted included."""
-        every = [*self.sessions.values(), *self._leaving().values()]
+        every = [*self.sessions.values(), *self._still_there().values()]
         return [
             instance
             for instance in every
