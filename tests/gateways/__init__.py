@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .fault import Fault
 from .phone import ExpiredCodeError, VirtualPhone
@@ -20,7 +20,7 @@ for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
 
 
-def _kinds(base: type[Gateway]) -> Iterator[type[Gateway]]:
+def _kinds(base: Any) -> Iterator[type[Gateway]]:
     """Yield the classes that are a gateway and not only a part of one."""
     for kind in base.__subclasses__():
         if "provider" in vars(kind):

@@ -211,7 +211,8 @@ class Evolution(Provider):
 
         def urgency(row: Row) -> tuple[bool, float]:
             history = self._histories[row.name]
-            return history.word == row.word != CONNECTING, history.asked_at
+            settled = (history.word or row.word) == row.word != CONNECTING
+            return settled, history.asked_at
 
         words: dict[str, str] = {}
         gate = asyncio.Semaphore(PARALLEL)
@@ -405,7 +406,9 @@ class Evolution(Provider):
         word = await self._live_word(instance_id)
         row = await self._fetch_row(instance_id)
         history = self._history(row)
-        if word == CONNECTING and history.pairing_number != phone_number:
+        if word == CONNECTING:
+            if history.pairing_number == phone_number:
+                return
             if history.is_linked(row):
                 raise Rejected("A phone is linked, and the connection is being set up")
             await self._log_out(instance_id)
@@ -427,8 +430,10 @@ class Evolution(Provider):
     async def pairing_code(self, instance_id: str, phone_number: str) -> str | None:
         payload = await self._fetch_code(instance_id)
         code = (parsing.optional_text(payload, "pairingCode") or "").replace("-", "")
-        usable = len(code) == PAIRING_CODE_LENGTH and code.isalnum()
-        return code if usable else None
+        if len(code) != PAIRING_CODE_LENGTH or not code.isalnum():
+            return None
+        history = self._histories.get(instance_id)
+        return code if history is None or history.is_new(code) else None
 
     # the server
 

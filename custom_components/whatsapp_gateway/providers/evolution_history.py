@@ -26,6 +26,8 @@ RECONNECTING = 30.0
 """How long a linked instance may be without connection before it is disconnected."""
 LIST_PATIENCE = 35.0
 """How long a closed instance counts as starting: more than one poll."""
+FLICKER_FACTOR = 4
+"""How many times as long it takes once it has been seen to change back and forth."""
 LINK_PATIENCE = 10.0
 """The same while somebody links it: more than the pause after a scan, which is 3 s."""
 LOGGING_OUT = 10.0
@@ -70,8 +72,11 @@ class History:
         self._moving_reason_at: str | None = None
         self._down_since: float | None = None
         self._connecting_at = self._flickered_at = self._logged_out_at = -inf
-        self._logged_out = False
-        # a hash, since the code itself is a secret; None before the first answer
+        self._logged_out = self._flickers = False
+        # hashes, since the codes themselves are secrets
+        self._pairing_hash: int | None = None
+        self._used_pairing_hash: int | None = None
+        # None before the first answer, 0 for no code
         self._code_hash: int | None = None
         self._code_live = False
         self._looked_at = -inf
@@ -81,6 +86,7 @@ class History:
         """Note that somebody starts the session, which then has time to connect."""
         self._down_since = monotonic()
         if self.word == CLOSE:
+            self._forget_codes()
             # there is no code that can be scanned before this
             self._looked_at = monotonic()
             # the database says closed only if the server doesn't reconnect by itself
@@ -89,16 +95,22 @@ class History:
     def note_logout(self) -> None:
         """Note that the phone is unlinked; the gateway reports it later."""
         self._logged_out, self._logged_out_at = True, monotonic()
-        self._code_live, self.pairing_number = False, None
+        self._forget_codes()
 
     def note_open(self, row: Row) -> None:
         """Note that the instance is connected: the code in memory is used up."""
         self.word, self._was_open, self._down_since = OPEN, True, None
-        self._code_live, self.pairing_number = False, None
+        self._forget_codes()
         self._connecting_at = self._flickered_at = -inf
+        self._flickers = False
         self._open_reason_at = row.reason_at
         if monotonic() - self._logged_out_at > LOGGING_OUT:
             self._logged_out = False
+
+    def _forget_codes(self) -> None:
+        """Note that the codes in the gateway's memory are of the past."""
+        self._code_live, self.pairing_number = False, None
+        self._used_pairing_hash = self._pairing_hash
 
     def is_linked(self, row: Row) -> bool:
         """Return whether a phone is linked, as far as anybody can know."""
@@ -133,10 +145,12 @@ class History:
             self._connecting_at, self._moving_reason_at = now, row.reason_at
         if self.is_linked(row):
             return self._reconnecting(row, now, moving=moving)
-        if moving:
-            flickers = now - self._flickered_at < patience and not self._code_live
-            return InstanceStatus.STARTING if flickers else InstanceStatus.SCAN_QR
-        return self._closed(row, now, patience)
+        if self._flickers:
+            patience *= FLICKER_FACTOR
+        if not moving:
+            return self._closed(row, now, patience)
+        self._flickers = now - self._flickered_at < patience and not self._code_live
+        return InstanceStatus.STARTING if self._flickers else InstanceStatus.SCAN_QR
 
     def _reconnecting(self, row: Row, now: float, *, moving: bool) -> InstanceStatus:
         """Return the status of a linked instance that isn't connected."""
@@ -153,7 +167,7 @@ class History:
         if not final and now - self._connecting_at < patience:
             self._flickered_at = now
             return InstanceStatus.STARTING
-        self._code_live = False
+        self._code_live = self._flickers = False
         if final or row.owner:
             return InstanceStatus.DISCONNECTED
         return InstanceStatus.CREATED
@@ -181,3 +195,11 @@ class History:
         """Return the seconds that the code is valid at least, None if unknown."""
         left = self._appeared_after + CODE_LIFETIME - monotonic()
         return left if left > -inf else None
+
+    def is_new(self, pairing_code: str) -> bool:
+        """Return whether a pairing code was made since the last start.
+
+        A second later than the QR code the gateway replaces the one in its memory.
+        """
+        self._pairing_hash = hash(pairing_code)
+        return self._pairing_hash != self._used_pairing_hash
