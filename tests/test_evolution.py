@@ -720,7 +720,7 @@ async def test_deleted_meanwhile(
     gateway: EvolutionGateway, provider: Evolution
 ) -> None:
     """An instance that is deleted during a poll isn't in its list."""
-    gateway.add("home")
+    linked(gateway, row="open")
     await provider.instances()
     gateway.fail("one", late=2.0)
     poll = asyncio.create_task(provider.instances())
@@ -728,6 +728,10 @@ async def test_deleted_meanwhile(
     await provider.delete("home")
 
     assert await poll == []
+    gateway.heal()
+    states(gateway, "home", "open")
+    link = await provider.link_state("home", with_code=False)
+    assert link.status is InstanceStatus.CONNECTED
 
 
 # keys and the server

@@ -344,12 +344,12 @@ class Evolution(Provider):
             # 2.3 rejects it for a closed instance, which is logged out already
             if await self._live_word(name) != CLOSE:
                 raise
-        if history := self._histories.get(name):
-            history.note_logout()
+        if row := self._rows.get(name):
+            self._history(row).note_logout()
 
     async def _connect(self, name: str) -> None:
-        if history := self._histories.get(name):
-            history.note_start(self._rows[name])
+        if row := self._rows.get(name):
+            self._history(row).note_start(row)
         await self._fetch_code(name)
 
     async def _fetch_code(self, name: str, number: str = "") -> dict[str, Any]:
@@ -365,8 +365,8 @@ class Evolution(Provider):
     async def link_state(self, instance_id: str, *, with_code: bool) -> LinkState:
         word = await self._live_word(instance_id)
         if word == OPEN:
-            if history := self._histories.get(instance_id):
-                history.note_open(self._rows[instance_id])
+            if row := self._rows.get(instance_id):
+                self._history(row).note_open(row)
             return LinkState(status=InstanceStatus.CONNECTED)
         row = await self._fetch_row(instance_id)
         status = self._instance(row, word, LINK_PATIENCE).status
