@@ -50,11 +50,12 @@ class InstanceEntity(CoordinatorEntity[GatewayCoordinator]):
         """Return the device; computed because it is read only once."""
         provider = self.coordinator.provider
         instance_type = self.instance.type
+        types = {**provider.instance_types, **provider.other_types}
         return DeviceInfo(
             identifiers={(DOMAIN, self.coordinator.unique_id(self.instance_id))},
             name=device_name(self.instance.name),
             manufacturer=provider.name,
-            model=provider.instance_types.get(instance_type or "", DEFAULT_MODEL),
+            model=types.get(instance_type or "", DEFAULT_MODEL),
             model_id=instance_type,
             configuration_url=provider.dashboard_url,
             entry_type=DeviceEntryType.SERVICE,

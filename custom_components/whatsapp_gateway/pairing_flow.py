@@ -159,7 +159,7 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
                     return await self.async_step_pair()
                 return await self.async_step_finish()
         schema: dict[vol.Marker, Any] = {vol.Required(CONF_NAME): TEXT}
-        if types := provider.instance_types:
+        if len(types := provider.instance_types) > 1:
             options = [
                 SelectOptionDict(value=key, label=label) for key, label in types.items()
             ]

@@ -66,6 +66,7 @@ class EvolutionInstance(Session):
     _shown: int = 0
     """Number of codes of earlier rounds."""
     _kept: Code | None = None
+    _kept_pairing: str | None = None
     """Last code of the earlier rounds."""
     _closed_until: float = 0.0
     _logout_ends: float | None = None
@@ -90,6 +91,8 @@ class EvolutionInstance(Session):
     def _enter(self, state: State, when: float) -> None:
         if self._state is State.WAITING and (issued := self._issued(when)):
             self._kept, self._shown = issued[-1], self._shown + len(issued)
+            asked = self.pairing_number is not None
+            self._kept_pairing = self._kept.pairing if asked else None
         if state is State.WAITING:
             left = CODE_LIMIT - self._shown
             codes = min(left, CODES_PER_SOCKET) if self.modern else left
@@ -113,7 +116,7 @@ class EvolutionInstance(Session):
             self._start_over()
 
     def _start_over(self) -> None:
-        self._shown, self._kept = 0, None
+        self._shown, self._kept, self._kept_pairing = 0, None, None
 
     def _reconnects(self, state: State) -> bool:
         # the database keeps `open` meanwhile
@@ -235,14 +238,13 @@ class EvolutionInstance(Session):
         """
         # first, because it changes the others
         state = self.state
-        code, count, before = self._kept, self._shown, self._kept
+        code, count, pairing = self._kept, self._shown, self._kept_pairing
         if state is State.WAITING and (issued := self._issued(time.time())):
             count += len(issued)
-            code, before = issued[-1], issued[-2] if len(issued) > 1 else before
+            code, pairing = issued[-1], issued[-2].pairing if issued[1:] else pairing
         if self.pairing_number is None or code is None:
             return code, None, count
-        asked = self.pairing_code or (before.pairing if before else None)
-        return code, asked, count
+        return code, self.pairing_code or pairing, count
 
     def to_dict(self) -> dict[str, Any]:
         """Return the parts of the row that the pairing and the phone decide."""

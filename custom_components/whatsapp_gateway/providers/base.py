@@ -72,6 +72,8 @@ class Provider(ABC):
     all_features: ClassVar[Feature]
     instance_types: ClassVar[Mapping[str, str]] = {}
     """Types of instances, the usual one first, with their names."""
+    other_types: ClassVar[Mapping[str, str]] = {}
+    """Types of instances that only the gateway itself creates, with their names."""
     types_without_qr: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(

@@ -20,6 +20,7 @@ from .models import (
     BadResponse,
     Closed,
     GatewayError,
+    NotActivated,
     NotFound,
     RateLimited,
     Rejected,
@@ -206,6 +207,9 @@ class HttpClient:
         if error is None:
             unreachable = Unreachable if status in TRANSIENT else Rejected
             error = MEANINGS.get(status, unreachable)
+        if error is NotActivated and isinstance(payload, dict):
+            # only the address tells what to do, and it would be redacted as a whole
+            message = parsing.web_address(payload.get("register_url")) or message
         return error(message, code=code)
 
 

@@ -7,6 +7,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from yarl import URL
+
 from .models import BadResponse, Instance, QrCode
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ MAX_DIGITS = 15
 """Of a phone number, by E.164."""
 MAX_PNG = 1024 * 1024  # bytes
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+MAX_ADDRESS = 200  # characters
 # both in seconds
 MAX_LIFETIME = 60.0
 CLOCK_TOLERANCE = 5.0
@@ -57,6 +60,16 @@ def phone_number(value: Any) -> str | None:
     digits = str(value).partition("@")[0].partition(":")[0].strip().removeprefix("+")
     known = digits.isascii() and digits.isdigit() and len(digits) <= MAX_DIGITS
     return f"+{digits}" if known else None
+
+
+def web_address(value: Any) -> str | None:
+    """Return the address of a web page, without anything in it that may be secret."""
+    with suppress(TypeError, ValueError):
+        url = URL(value)
+        if url.scheme in {"http", "https"} and url.host:
+            address = str(url.origin().with_path(url.path))
+            return address if len(address) <= MAX_ADDRESS else None
+    return None
 
 
 def timestamp(value: Any) -> datetime | None:

@@ -1,0 +1,846 @@
+"""Evolution API: what only this gateway does, against its simulated server."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from custom_components.whatsapp_gateway.pairing.engine import Phase, pair
+from custom_components.whatsapp_gateway.pairing.live_code import LiveCode
+from custom_components.whatsapp_gateway.providers import PROVIDERS
+from custom_components.whatsapp_gateway.providers.evolution import Evolution
+from custom_components.whatsapp_gateway.providers.models import (
+    Action,
+    BadResponse,
+    CodeRejected,
+    Feature,
+    InstanceStatus,
+    NotActivated,
+    NotFound,
+    Rejected,
+    Unauthorized,
+    Unreachable,
+    UnsupportedServer,
+)
+
+from .gateways.evolution import EvolutionGateway
+from .gateways.evolution_instance import BOOT, CODE_LIFE, LOGOUT
+from .gateways.evolution_server import REMOVAL
+from .gateways.machine import State
+from .harness.calls import answer
+from .harness.pairings import first_code, phases
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from aiohttp import ClientSession
+
+    from custom_components.whatsapp_gateway.providers.models import Instance
+
+    from .gateways import VirtualPhone
+    from .gateways.evolution_instance import EvolutionInstance
+    from .harness.clock import Clock
+
+NUMBER = "4915112345678"
+POLL = 30.0
+HIDDEN_ERROR = b'{"error": true, "message": "[object Object]"}'
+both_versions = pytest.mark.parametrize("version", ["2.3.7", "2.4.0"])
+
+
+@pytest.fixture
+def provider_key() -> str:
+    """Only run this gateway."""
+    return "evolution"
+
+
+@pytest.fixture
+def version() -> str:
+    """Return the version of the server where a test does not choose one."""
+    return "2.3.7"
+
+
+@pytest.fixture
+async def gateway(version: str) -> AsyncGenerator[EvolutionGateway]:
+    """Run a server of this version."""
+    gateway = EvolutionGateway(version=version)
+    async with gateway.running():
+        yield gateway
+
+
+@pytest.fixture
+def provider(session: ClientSession, gateway: EvolutionGateway) -> Evolution:
+    """Return the integration's client with the global key."""
+    return Evolution(session, gateway.url, gateway.key)
+
+
+async def listed(provider: Evolution) -> Instance:
+    """Return the only instance in the list."""
+    [instance] = await provider.instances()
+    return instance
+
+
+async def status_of(provider: Evolution) -> InstanceStatus | None:
+    """Return the status of the only instance in the list."""
+    return (await listed(provider)).status
+
+
+def linked(gateway: EvolutionGateway, **values: Any) -> EvolutionInstance:
+    """Return a connected instance."""
+    return gateway.add("home", State.CONNECTED, phone_number=NUMBER, **values)
+
+
+async def pairing_code_of(provider: Evolution, number: str) -> str:
+    """Return the code to enter on a phone, as soon as there is one."""
+    for _ in range(20):
+        if code := await provider.pairing_code("home", number):
+            assert len(code) == 8
+            return code
+        await asyncio.sleep(0.2)
+    raise AssertionError
+
+
+def unloaded(instance: EvolutionInstance, row: str | None = None) -> None:
+    """Take an instance out of the server's memory, as at its start."""
+    instance.loaded, instance.row = False, row
+
+
+def states(gateway: EvolutionGateway, name: str, word: Any) -> None:
+    """Let the live state be this word."""
+    answer(gateway, "one", {"instance": {"instanceName": name, "state": word}})
+
+
+# instances
+
+
+@both_versions
+async def test_life_of_an_instance(
+    gateway: EvolutionGateway, provider: Evolution, clock: Clock, phone: VirtualPhone
+) -> None:
+    """Create, link, restart, log out, link again and delete."""
+    created = await provider.create("home")
+    assert (created.id, created.name, created.status) == (
+        "home",
+        "home",
+        InstanceStatus.CREATED,
+    )
+    assert created.type == "WHATSAPP-BAILEYS"
+    assert created.needs_link
+    assert gateway.sessions["home"].starts == 0
+    assert await listed(provider) == created
+
+    await provider.perform(Action.CONNECT, "home")
+    assert await status_of(provider) is InstanceStatus.SCAN_QR
+    code = await provider.qr("home")
+    assert code is not None
+    assert code.raw is not None
+    assert code.raw not in repr(code)
+    phone.scan(code.raw)
+    await clock.run(5)
+    one = await listed(provider)
+    assert one.status is InstanceStatus.CONNECTED
+    assert one.phone_number == f"+{phone.number}"
+    assert await provider.instance("home") == one
+    assert await provider.qr("home") is None
+
+    await provider.perform(Action.RESTART, "home")
+    assert await status_of(provider) is InstanceStatus.STARTING
+    await clock.run(BOOT)
+    assert await status_of(provider) is InstanceStatus.CONNECTED
+
+    await provider.perform(Action.LOGOUT, "home")
+    assert await status_of(provider) is InstanceStatus.CONNECTED
+    await clock.run(LOGOUT)
+    one = await listed(provider)
+    assert (one.status, one.phone_number) == (InstanceStatus.DISCONNECTED, None)
+    # nothing left to do
+    await provider.perform(Action.LOGOUT, "home")
+
+    async with aclosing(pair(provider, LiveCode(provider, "home"), "home")) as shown:
+        phone.scan(await first_code(shown))
+        assert (await phases(shown))[-1] is Phase.LINKED
+    assert await status_of(provider) is InstanceStatus.CONNECTED
+
+    await provider.delete("home")
+    assert await provider.instances() == []
+    await clock.run(REMOVAL)
+    with pytest.raises(NotFound):
+        await provider.instance("home")
+    with pytest.raises(NotFound):
+        await provider.delete("home")
+
+
+async def test_facts(provider: Evolution) -> None:
+    """The account offers what the gateway can do, and nothing that it can't."""
+    assert PROVIDERS["evolution"] is Evolution
+    assert Action.DISCONNECT not in provider.actions
+    assert provider.features == Feature.CREATE | Feature.PAIRING_CODE
+    assert provider.dashboard_url == f"{provider.url}/manager"
+
+
+async def test_no_secret(gateway: EvolutionGateway, provider: Evolution) -> None:
+    """Tokens and numbers aren't kept."""
+    one = linked(gateway, given_number="491701234567")
+    await provider.instances()
+    await provider.create("shop")
+
+    kept = repr([vars(provider), *map(vars, provider._histories.values())])
+    tokens = [session.token for session in (one, gateway.find("shop")) if session]
+    assert not any(text in kept for text in [*tokens, "491701234567", NUMBER])
+
+
+@pytest.mark.parametrize("kind", ["WHATSAPP-BUSINESS", "EVOLUTION"])
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [
+        (State.CONNECTED, InstanceStatus.CONNECTED),
+        (State.BOOTING, InstanceStatus.STARTING),
+        (State.STOPPED, InstanceStatus.DISCONNECTED),
+    ],
+)
+async def test_other_types(
+    gateway: EvolutionGateway,
+    provider: Evolution,
+    kind: str,
+    state: State,
+    status: InstanceStatus,
+) -> None:
+    """Instances without a phone are shown, but can't be linked."""
+    gateway.add("home", state, type=kind)
+
+    one = await listed(provider)
+
+    assert (one.type, one.status, one.needs_link) == (kind, status, False)
+    assert kind in provider.other_types
+    link = await provider.link_state("home", with_code=True)
+    assert (link.status, link.code) == (status, None)
+    assert gateway.count("connect") == 0
+
+
+async def test_odd_rows(gateway: EvolutionGateway, provider: Evolution) -> None:
+    """Only the name of a row is needed; an unknown word is shown as it is."""
+    answer(gateway, "list", [{"name": "home"}, {"name": "shop"}])
+    states(gateway, "home", "dreaming")
+
+    assert [(one.status, one.raw_status) for one in await provider.instances()] == [
+        (None, "dreaming")
+    ] * 2
+
+    answer(gateway, "list", [{"id": "1"}])
+    with pytest.raises(BadResponse):
+        await provider.instances()
+
+
+async def test_ignored_filter(gateway: EvolutionGateway, provider: Evolution) -> None:
+    """A server that ignores the name of the filter returns the right instance."""
+    gateway.ignores_filter = True
+    gateway.add("other", State.CONNECTED)
+    gateway.add("home")
+
+    assert (await provider.instance("home")).status is InstanceStatus.CREATED
+    answer(gateway, "list", [])
+    with pytest.raises(NotFound):
+        await provider.instance("home")
+
+
+# the live state
+
+
+async def test_list_is_late(gateway: EvolutionGateway, provider: Evolution) -> None:
+    """The live state counts, not the database's."""
+    one = linked(gateway)
+    one.row = "close"
+
+    assert await status_of(provider) is InstanceStatus.CONNECTED
+
+
+@pytest.mark.parametrize(
+    ("row", "status"),
+    [
+        ("open", InstanceStatus.STARTING),
+        ("connecting", InstanceStatus.STARTING),
+        ("close", InstanceStatus.DISCONNECTED),
+    ],
+)
+@pytest.mark.parametrize("fault", [{}, {"status": 404}])
+async def test_not_loaded(
+    gateway: EvolutionGateway,
+    provider: Evolution,
+    row: str,
+    status: InstanceStatus,
+    fault: dict[str, Any],
+) -> None:
+    """While the server starts, what it will reconnect is starting."""
+    unloaded(linked(gateway), row)
+    if fault:
+        gateway.fail("one", **fault)
+
+    assert await status_of(provider) is status
+    if not fault:
+        # with a name the server doesn't list it
+        assert (await provider.instance("home")).status is status
+        with pytest.raises(Unreachable):
+            await provider.perform(Action.CONNECT, "home")
+
+
+async def test_failing_state(gateway: EvolutionGateway, provider: Evolution) -> None:
+    """A live state that fails leaves the one that was known before, if any."""
+    one = linked(gateway)
+    gateway.fail("one", status=500)
+    assert await status_of(provider) is InstanceStatus.CONNECTED
+
+    gateway.heal()
+    one.state, one.linked = State.STOPPED, False
+    one.row = "open"
+    assert await status_of(provider) is InstanceStatus.STARTING
+    gateway.fail("one", status=500)
+    assert await status_of(provider) is InstanceStatus.STARTING
+
+
+async def test_slow_states(
+    gateway: EvolutionGateway, provider: Evolution, clock: Clock
+) -> None:
+    """Hanging live states don't delay a list for long, 8 are asked for at once."""
+    for number in range(60):
+        gateway.add(f"number{number}", State.CONNECTED)
+    gateway.fail("one", hang=True)
+    start = clock.time()
+
+    instances = await provider.instances()
+
+    assert len(instances) == 60
+    assert {one.status for one in instances} == {InstanceStatus.CONNECTED}
+    assert clock.time() - start < 11
+    assert gateway.count("one") <= 24
+
+
+async def test_many_instances(
+    gateway: EvolutionGateway, provider: Evolution, clock: Clock
+) -> None:
+    """Each list looks at 50: those that move, and those that have waited longest."""
+    for number in range(60):
+        gateway.add(f"number{number}", State.CONNECTED)
+    moving = gateway.add("moving", State.BOOTING)
+    for _ in range(3):
+        gateway.asked.clear()
+        await provider.instances()
+        asked = [one.path.rpartition("/")[2] for one in gateway.asked[1:]]
+        assert len(asked) == 50
+        assert moving.id in asked
+        moving.state = State.BOOTING
+        await clock.run(1)
+
+    gateway.asked.clear()
+    names = set()
+    for _ in range(2):
+        await provider.instances()
+        await clock.run(1)
+        names |= {one.path.rpartition("/")[2] for one in gateway.asked}
+    assert len(names & gateway.sessions.keys()) == 61
+
+
+# status over time
+
+
+@both_versions
+async def test_reconnects(
+    gateway: EvolutionGateway, provider: Evolution, clock: Clock
+) -> None:
+    """A lost connection is starting, although the old code is still in memory."""
+    one = gateway.add("home", State.WAITING, account=None)
+    assert await status_of(provider) is InstanceStatus.SCAN_QR
+    one.scan(NUMBER)
+    await clock.run(5)
+    assert await status_of(provider) is InstanceStatus.CONNECTED
+    one.drop()
+    one.link = 20.0
+
+    link = await provider.link_state("home", with_code=True)
+    assert (link.status, link.code) == (InstanceStatus.STARTING, None)
+    await clock.run(10)
+    link = await provider.link_state("home", with_code=True)
+    assert (link.status, link.code) == (InstanceStatus.STARTING, None)
+    assert await status_of(provider) is InstanceStatus.STARTING
+    assert await provider.qr("home") is None
+    await clock.run(20)
+    assert await provider.link_state("home", with_code=True)
+    assert await status_of(provider) is InstanceStatus.CONNECTED
+
+
+async def test_lost_for_long(
+    gateway: EvolutionGateway, provider: Evolution, clock: Clock
+) -> None:
+    """A linked instance that changes between two words is disconnected after 30 s."""
+    one = linked(gateway)
+    await provider.instances()
+    one.offline = True
+    one.drop()
+    one.state = State.BOOTING
+    seen = []
+    for _ in range(20):
+        seen.append(await listed(provider))
+        await clock.run(5)
+
+    assert [instance.status for instance in seen] == [
+        *[InstanceStatus.STARTING] * 6,
+        *[InstanceStatus.DISCONNECTED] * 14,
+    ]
+    assert {instance.raw_status for instance in seen[6:]} == {"close"}
+    one.offline = False
+    await clock.run(BOOT)
+    assert await status_of(provider) is InstanceStatus.CONNECTED
+
+
+async def test_offline(
+    gateway: EvolutionGateway, provider: Evolution, clock: Clock
+) -> None:
+    """A new instance of a server without internet settles on starting."""
+    gateway.offline = True
+    await provider.create("home")
+    await provider.perform(Action.CONNECT, "home")
+    seen = []
+    words = ["connecting", "close", "close", "connecting", "connecting", "close"]
+    for word in words * 3:
+        states(gateway, "home", word)
+        seen.append(await listed(provider))
+        await clock.run(POLL)
+
+    assert seen[0].status is InstanceStatus.SCAN_QR
+    assert {(one.status, one.raw_status) for one in seen[5:]} == {
+        (InstanceStatus.STARTING, "connecting")
+    }
+    await clock.run(5 * POLL)
+    assert await status_of(provider) is InstanceStatus.CREATED
+    states(gateway, "home", "connecting")
+    assert await status_of(provider) is InstanceStatus.SCAN_QR
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("reason", [401, 403])
+async def test_unlinked(
+    gateway: EvolutionGateway,
+    provider: Evolution,
+    clock: Clock,
+    reason: int,
+    *,
+    known: bool,
+) -> None:
+    """An unlinked instance is disconnected at once, and its next code counts."""
+    one = linked(gateway)
+    if known:
+        await provider.instances()
+    one.give_up(reason)
+    assert await status_of(provider) is InstanceStatus.DISCONNECTED
+
+    await provider.perform(Action.CONNECT, "home")
+    assert await status_of(provider) is InstanceStatus.SCAN_QR
+    link = await provider.link_state("home", with_code=True)
+    assert link.code is not None
+    one.scan(NUMBER)
+    await clock.run(5)
+    assert await status_of(provider) is InstanceStatus.CONNECTED
+    # the reason is still there, but of the past
+    one.drop()
+    assert await status_of(provider) is InstanceStatus.STARTING
+
+
+async def test_old_reason(gateway: EvolutionGateway, provider: Evolution) -> None:
+    """The reason of an instance that was linked again since then means nothing."""
+    one = linked(gateway, reason=401, gave_up_at=1.0)
+    one.drop()
+    one.row = "open"
+
+    assert await status_of(provider) is InstanceStatus.STARTING
+
+
+async def test_closed_for_long(gateway: EvolutionGateway, provider: Evolution) -> None:
+    """A linked instance that was closed before the first look is disconnected."""
+    gateway.add("home", State.STOPPED, account=NUMBER)
+
+    assert await status_of(provider) is InstanceStatus.DISCONNECTED
+
+
+# linking
+
+
+async def test_first_code_of_linked(
+    gateway: EvolutionGateway, provider: Evolution, clock: Clock
+) -> None:
+    """The code of an instance that may be linked counts once it is replaced."""
+    gateway.add("home", State.WAITING, account=NUMBER)
+
+    link = await provider.link_state("home", with_code=True)
+    assert (link.status, link.code) == (InstanceStatus.STARTING, None)
+    await clock.run(CODE_LIFE)
+    link = await provider.link_state("home", with_code=True)
+    assert link.status is InstanceStatus.SCAN_QR
+    assert link.code is not None
+    assert await status_of(provider) is InstanceStatus.SCAN_QR
+
+
+async def test_closed_before(gateway: EvolutionGateway, provider: Evolution) -> None:
+    """The first code counts if the server had closed the instance for good."""
+    gateway.add("home", State.STOPPED, account=NUMBER)
+    await provider.instances()
+    await provider.perform(Action.CONNECT, "home")
+
+    link = await provider.link_state("home", with_code=True)
+    assert link.status is InstanceStatus.SCAN_QR
+    assert link.code is not None
+
+
+async def test_no_code_yet(
+    gateway: EvolutionGateway, provider: Evolution, clock: Clock
+) -> None:
+    """Without a code, a session is starting; its first code lives for 45 s."""
+    one = gateway.add("home")
+    one.start()
+
+    link = await provider.link_state("home", with_code=True)
+    assert (link.status, link.code) == (InstanceStatus.STARTING, None)
+    await clock.run(BOOT)
+    link = await provider.link_state("home", with_code=True)
+    assert link.code is not None
+    assert link.code.lifetime is not None
+    assert CODE_LIFE - 2 * BOOT < link.code.lifetime < CODE_LIFE
+    # a look without a code doesn't ask for it
+    asked = gateway.count("connect")
+    again = await provider.link_state("home", with_code=False)
+    assert (again.status, again.code) == (InstanceStatus.SCAN_QR, None)
+    assert gateway.count("connect") == asked
+
+
+async def test_first_look(
+    gateway: EvolutionGateway, provider: Evolution, phone: VirtualPhone
+) -> None:
+    """Everything works without a list before it."""
+    one = gateway.add("home", State.WAITING)
+    assert await provider.pairing_code("home", phone.number) is None
+    await provider.perform(Action.CONNECT, "home")
+    one.state = State.CONNECTED
+    link = await provider.link_state("home", with_code=True)
+    assert link.status is InstanceStatus.CONNECTED
+    await provider.perform(Action.LOGOUT, "home")
+
+
+async def test_unknown_age(gateway: EvolutionGateway, provider: Evolution) -> None:
+    """Nobody knows how long a code lives that was there at the first look."""
+    gateway.add("home", State.WAITING)
+
+    link = await provider.link_state("home", with_code=True)
+
+    assert link.code is not None
+    assert link.code.lifetime is None
+
+
+async def test_picture_only(gateway: EvolutionGateway, provider: Evolution) -> None:
+    """A picture will do, if the server doesn't send the text of the code."""
+    one = gateway.add("home", State.WAITING)
+    code = await gateway._code(one)
+    answer(gateway, "connect", {"base64": code["base64"], "count": 1})
+
+    shown = await provider.qr("home")
+
+    assert shown is not None
+    assert shown.png is not None
+
+
+@both_versions
+async def test_pairing(
+    gateway: EvolutionGateway, provider: Evolution, clock: Clock, phone: VirtualPhone
+) -> None:
+    """All codes that are shown can be scanned, also those after the first."""
+    gateway.add("home")
+    async with aclosing(pair(provider, LiveCode(provider, "home"), "home")) as shown:
+        for _ in range(3):
+            text = await first_code(shown)
+            session = gateway.sessions["home"]
+            assert session.code is not None
+            assert session.code.text == text
+        phone.scan(text)
+        assert (await phases(shown))[-1] is Phase.LINKED
+
+
+async def test_rejected_code(gateway: EvolutionGateway, provider: Evolution) -> None:
+    """A failure of the code says nothing about the instance."""
+    gateway.add("home", State.WAITING)
+    for fault in ({"status": 400}, {"status": 404}):
+        gateway.fail("connect", **fault)
+        with pytest.raises(CodeRejected):
+            await provider.link_state("home", with_code=True)
+    gateway.heal()
+    assert (await provider.link_state("home", with_code=True)).code
+
+
+async def test_given_up(
+    gateway: EvolutionGateway, provider: Evolution, clock: Clock
+) -> None:
+    """2.4 gives up after six codes, and starts again when it is asked to."""
+    gateway.version = "2.4.0"
+    gateway.add("home", State.WAITING)
+    assert await status_of(provider) is InstanceStatus.SCAN_QR
+    await clock.run(6 * CODE_LIFE)
+    assert await status_of(provider) is InstanceStatus.DISCONNECTED
+    await provider.perform(Action.CONNECT, "home")
+    assert await status_of(provider) is InstanceStatus.SCAN_QR
+
+
+async def test_pairing_code(
+    gateway: EvolutionGateway, provider: Evolution, clock: Clock, phone: VirtualPhone
+) -> None:
+    """A phone is linked by a code, also if the session waits for a scan already."""
+    gateway.add("home", State.WAITING)
+
+    await provider.start_code_pairing("home", phone.number)
+    code = await pairing_code_of(provider, phone.number)
+    assert gateway.count("logout") == 1
+    # this doesn't begin again
+    await provider.start_code_pairing("home", phone.number)
+    assert gateway.count("logout") == 1
+    phone.enter(code)
+    await clock.run(5)
+    assert await status_of(provider) is InstanceStatus.CONNECTED
+    await provider.start_code_pairing("home", phone.number)
+    assert await provider.pairing_code("home", phone.number) is None
+
+
+async def test_other_number(
+    gateway: EvolutionGateway, provider: Evolution, phone: VirtualPhone
+) -> None:
+    """The code for another number, which stays in memory for long, isn't shown."""
+    gateway.add("home")
+    await provider.start_code_pairing("home", "4917000000")
+    before = await pairing_code_of(provider, "4917000000")
+    await provider.start_code_pairing("home", phone.number)
+
+    code = await pairing_code_of(provider, phone.number)
+
+    assert code != before
+    assert phone.enter(code).id == "home"
+
+
+async def test_pairing_code_of_linked(
+    gateway: EvolutionGateway, provider: Evolution
+) -> None:
+    """The link of an instance that reconnects isn't given up for a code."""
+    one = linked(gateway)
+    await provider.instances()
+    one.drop()
+
+    with pytest.raises(Rejected):
+        await provider.start_code_pairing("home", NUMBER)
+    assert gateway.count("logout") == 0
+    assert one.linked
+
+
+async def test_slow_logout(gateway: EvolutionGateway, provider: Evolution) -> None:
+    """A session that doesn't close can't take a phone number."""
+    gateway.add("home", State.WAITING)
+    states(gateway, "home", "connecting")
+
+    with pytest.raises(Unreachable):
+        await provider.start_code_pairing("home", NUMBER)
+    assert gateway.count("connect") == 0
+
+
+# actions and failures
+
+
+async def test_restart_of_closed(
+    gateway: EvolutionGateway, provider: Evolution
+) -> None:
+    """A closed instance, which can't be restarted, is started."""
+    one = gateway.add("home", State.STOPPED, account=NUMBER, linked=True)
+
+    await provider.perform(Action.RESTART, "home")
+
+    assert one.state is State.CONNECTED
+
+
+@pytest.mark.parametrize("route", ["connect", "restart", "logout", "delete"])
+async def test_hidden_errors(
+    gateway: EvolutionGateway, provider: Evolution, route: str
+) -> None:
+    """An answer with the status 200 may be a failure."""
+    linked(gateway)
+    calls = {
+        "connect": lambda: provider.perform(Action.CONNECT, "home"),
+        "restart": lambda: provider.perform(Action.RESTART, "home"),
+        "logout": lambda: provider.perform(Action.LOGOUT, "home"),
+        "delete": lambda: provider.delete("home"),
+    }
+    if route == "restart":
+        gateway.fail("connect", body=HIDDEN_ERROR)
+    gateway.fail(route, body=HIDDEN_ERROR)
+    with pytest.raises(Unreachable):
+        await calls[route]()
+    answer(gateway, route, {"error": True, "message": "Not for you"})
+    with pytest.raises(Rejected, match="Not for you"):
+        await calls[route]()
+    gateway.heal()
+    await calls[route]()
+
+
+async def test_failing_logout(gateway: EvolutionGateway, provider: Evolution) -> None:
+    """Only the logout of a closed instance may be rejected."""
+    linked(gateway)
+    gateway.fail("logout", status=400)
+
+    with pytest.raises(Rejected):
+        await provider.perform(Action.LOGOUT, "home")
+
+
+async def test_created_again(
+    gateway: EvolutionGateway, provider: Evolution, clock: Clock
+) -> None:
+    """The name of a deleted instance is free a little later, and it is another one."""
+    linked(gateway)
+    await provider.instances()
+    await provider.delete("home")
+
+    created = await provider.create("home")
+
+    assert created.status is InstanceStatus.CREATED
+    assert await listed(provider) == created
+    with pytest.raises(Rejected, match="already in use"):
+        await provider.create("home")
+    await clock.run(400)
+    assert await listed(provider) == created
+    assert provider._deleted == {}
+    gateway.asked.clear()
+    with pytest.raises(Rejected, match="already in use"):
+        await provider.create("home")
+    assert gateway.count("create") == 1
+
+
+async def test_deleted_meanwhile(
+    gateway: EvolutionGateway, provider: Evolution
+) -> None:
+    """An instance that is deleted during a poll isn't in its list."""
+    linked(gateway, row="open")
+    await provider.instances()
+    gateway.fail("one", late=2.0)
+    poll = asyncio.create_task(provider.instances())
+    await asyncio.sleep(1)
+    await provider.delete("home")
+
+    assert await poll == []
+    gateway.heal()
+    states(gateway, "home", "open")
+    link = await provider.link_state("home", with_code=False)
+    assert link.status is InstanceStatus.CONNECTED
+
+
+# keys and the server
+
+
+async def test_instance_key(gateway: EvolutionGateway, session: ClientSession) -> None:
+    """The token of an instance opens that instance only, and can't create others."""
+    one = linked(gateway)
+    gateway.add("other")
+    provider = Evolution(session, gateway.url, one.token)
+
+    assert (await listed(provider)).status is InstanceStatus.CONNECTED
+    assert Feature.CREATE not in provider.features
+    assert Feature.PAIRING_CODE in provider.features
+    with pytest.raises(Rejected) as raised:
+        await provider.create("new")
+    assert not isinstance(raised.value, Unauthorized)
+    with pytest.raises(Unauthorized):
+        await provider.instance("other")
+    await provider.perform(Action.RESTART, "home")
+
+
+async def test_bound_instance(
+    gateway: EvolutionGateway, session: ClientSession
+) -> None:
+    """An account of one instance has that one only."""
+    linked(gateway)
+    gateway.add("other")
+    provider = Evolution(session, gateway.url, gateway.key, "home")
+
+    assert (await listed(provider)).id == "home"
+    assert Feature.CREATE not in provider.features
+
+
+async def test_wrong_key(gateway: EvolutionGateway, session: ClientSession) -> None:
+    """The list tells a wrong key; an unknown instance tells nothing about the key."""
+    gateway.add("home")
+    gateway.saves_instances = False
+    provider = Evolution(session, gateway.url, "wrong")
+
+    with pytest.raises(Unauthorized):
+        await provider.instances()
+    with pytest.raises(Unauthorized):
+        await provider.instance("home")
+    with pytest.raises(NotFound):
+        await provider.instance("ghost")
+
+
+async def test_licence(
+    gateway: EvolutionGateway, provider: Evolution, session: ClientSession
+) -> None:
+    """A server without a licence says where to activate it."""
+    gateway.version, gateway.licensed = "2.4.0", False
+
+    with pytest.raises(NotActivated) as raised:
+        await provider.instances()
+    assert str(raised.value) == f"{gateway.url}/manager/login"
+    assert await provider.server_version() == "2.4.0"
+    assert await Evolution.recognizes(session, gateway.url)
+
+    gateway.licensed = True
+    assert await provider.instances() == []
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://u:p@example.org/a?secret=1#2", "https://example.org/a"),
+        ("javascript:alert(1)", "Ask the owner."),
+        ("https://example.org/" + 200 * "a", "Ask the owner."),
+        ("http://[", "Ask the owner."),
+        (None, "Ask the owner."),
+    ],
+)
+async def test_odd_licence(
+    gateway: EvolutionGateway, provider: Evolution, address: Any, shown: str
+) -> None:
+    """Nothing but the address of a page is shown of it."""
+    body = {"code": "LICENSE_REQUIRED", "message": "Ask the owner."}
+    body |= {"register_url": address}
+    gateway.fail("list", status=503, body=json.dumps(body).encode())
+
+    with pytest.raises(NotActivated) as raised:
+        await provider.instances()
+    assert str(raised.value) == shown
+
+
+async def test_old_server(gateway: EvolutionGateway, provider: Evolution) -> None:
+    """Version 1 isn't supported."""
+    answer(gateway, "list", [{"instance": {"instanceName": "home"}}])
+    with pytest.raises(UnsupportedServer):
+        await provider.instances()
+
+    answer(gateway, "version", {"version": "1.8.2"})
+    with pytest.raises(UnsupportedServer, match=r"1\.8\.2"):
+        await provider.server_version()
+    answer(gateway, "version", {})
+    assert await provider.server_version() is None
+
+
+async def test_recognition(
+    gateway: EvolutionGateway, session: ClientSession, clock: Clock
+) -> None:
+    """A server is recognised without its key, and within 5 s."""
+    assert await Evolution.recognizes(session, gateway.url)
+    assert "apikey" not in gateway.asked[-1].headers
+    answer(gateway, "version", {"version": "2.3.7"})
+    assert not await Evolution.recognizes(session, gateway.url)
+    gateway.fail("version", hang=True)
+    start = clock.time()
+    assert not await Evolution.recognizes(session, gateway.url)
+    assert clock.time() - start < 6.1  # aiohttp rounds up
