@@ -11,7 +11,6 @@ import pytest
 
 from custom_components.whatsapp_gateway.pairing.engine import Phase, pair
 from custom_components.whatsapp_gateway.pairing.live_code import LiveCode
-from custom_components.whatsapp_gateway.providers import PROVIDERS
 from custom_components.whatsapp_gateway.providers.evolution import Evolution
 from custom_components.whatsapp_gateway.providers.models import (
     Action,
@@ -159,7 +158,7 @@ async def test_life_of_an_instance(
     # nothing left to do
     await provider.perform(Action.LOGOUT, "home")
 
-    async with aclosing(pair(provider, LiveCode(provider, "home"), "home")) as shown:
+    async with aclosing(pair(LiveCode(provider, "home"))) as shown:
         phone.scan(await first_code(shown))
         assert (await phases(shown))[-1] is Phase.LINKED
     assert await status_of(provider) is InstanceStatus.CONNECTED
@@ -175,7 +174,6 @@ async def test_life_of_an_instance(
 
 async def test_facts(provider: Evolution) -> None:
     """The account offers what the gateway can do, and nothing that it can't."""
-    assert PROVIDERS["evolution"] is Evolution
     assert Action.DISCONNECT not in provider.actions
     assert provider.features == Feature.CREATE | Feature.PAIRING_CODE
     assert provider.dashboard_url == f"{provider.url}/manager"
@@ -554,7 +552,7 @@ async def test_pairing(
 ) -> None:
     """All codes that are shown can be scanned, also those after the first."""
     gateway.add("home")
-    async with aclosing(pair(provider, LiveCode(provider, "home"), "home")) as shown:
+    async with aclosing(pair(LiveCode(provider, "home"))) as shown:
         for _ in range(3):
             text = await first_code(shown)
             session = gateway.sessions["home"]

@@ -189,7 +189,7 @@ class Home:
         """Wait until the dialog shows a QR code; return how long that took."""
         start = time.monotonic()
         async with asyncio.timeout(seconds):
-            while not read_data_uri(await self.code.get_attribute("src") or ""):
+            while not read_data_uri(await self.code.get_attribute("src") or ""):  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
         return time.monotonic() - start
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING, Any
 
 from .fault import Fault
 from .phone import ExpiredCodeError, VirtualPhone

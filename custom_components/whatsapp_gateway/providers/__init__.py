@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .evolution import Evolution
-from .waha import Waha
 from .wappfy import Wappfy
 from .whatisup import WhatIsUp
 
@@ -13,8 +11,6 @@ if TYPE_CHECKING:
     from .base import Provider
 
 PROVIDERS: dict[str, type[Provider]] = {
-    "evolution": Evolution,
-    "waha": Waha,
     "wappfy": Wappfy,
     "whatisup": WhatIsUp,
 }
