@@ -295,19 +295,25 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         before = {one.id: one.name for one in (self.data or {}).values()}
         if self.data is not None and names == before:
             return
-        identifiers = {(DOMAIN, self.unique_id(one)): one for one in names}
+        identifiers = {
+            (DOMAIN, self.unique_id(one)): device_name(name)
+            for one, name in names.items()
+        }
         registry = dr.async_get(self.hass)
-        removed = False
-        for device in dr.async_entries_for_config_entry(
+        devices = dr.async_entries_for_config_entry(
             registry, self.config_entry.entry_id
-        ):
-            if identifier := next(iter(device.identifiers & identifiers.keys()), None):
-                name = device_name(names[identifiers[identifier]])
-                registry.async_update_device(device.id, name=name)
-            elif self._owns(device):
-                registry.async_remove_device(device.id)
-                removed = True
-        if removed:
+        )
+        for device in devices:
+            for identifier in device.identifiers & identifiers.keys():
+                registry.async_update_device(device.id, name=identifiers[identifier])
+        gone = [
+            device.id
+            for device in devices
+            if device.identifiers.isdisjoint(identifiers) and self._owns(device)
+        ]
+        for device_id in gone:
+            registry.async_remove_device(device_id)
+        if gone:
             async_update_other_accounts(self.hass, self.config_entry)
 
     def _owns(self, device: DeviceEntry) -> bool:
