@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 ARTIFACTS = Path(__file__).parent / "artifacts"
 PHONE: ViewportSize = {"width": 390, "height": 844}
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+LOOKS = ("light-desktop", "dark-phone")
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -100,7 +101,7 @@ async def browser() -> AsyncGenerator[Browser]:
         await browser.close()
 
 
-@pytest.fixture(params=["light-desktop", "dark-phone"])
+@pytest.fixture(params=LOOKS)
 def look(request: pytest.FixtureRequest) -> str:
     """Return the theme and the size of the screen."""
     look: str = request.param

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import ClientSession
 from playwright.async_api import expect
+import pytest
 
 from tests.gateways import GATEWAYS
+from tests.harness.facts import SUPPORTED, any_gateway
 from tests.harness.qr_reader import read_data_uri, read_qr
 
 if TYPE_CHECKING:
@@ -20,6 +22,14 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Locator, Page
 
+EACH_GATEWAY_AND_LOOK = pytest.mark.parametrize(
+    ("look", "provider"),
+    [
+        *(("light-desktop", provider) for provider in SUPPORTED),
+        ("dark-phone", any_gateway().provider),
+    ],
+)
+"""Run a test for each gateway, and in each look, but not for all pairs of them."""
 INTEGRATION_PAGE = "/config/integrations/integration/whatsapp_gateway"
 RECORD_BOXES = """dialog => {
     const find = root => {
@@ -270,6 +280,13 @@ class Home:
         """Add another account from the integration's page."""
         name = re.compile("Add (entry|hub|service|device)", re.IGNORECASE)
         await self.page.get_by_role("button", name=name).first.click()
+
+    async def open_menu(self) -> None:
+        """Open the menu of the only account on the integration's page."""
+        await self.page.get_by_role("button", name="Configure").first.wait_for()
+        menus = self.page.get_by_role("button", name="Menu")
+        # newer versions have a menu of the page before that
+        await menus.nth(min(1, await menus.count() - 1)).click()
 
     async def open_device(self, entity_id: str) -> None:
         """Open the device page of an entity."""

@@ -61,6 +61,7 @@ async def test_card(home: Home, gateways: GatewayProcess, provider: str) -> None
     await expect(card).not_to_be_visible()
 
 
+@pytest.mark.parametrize("look", ["light-desktop"])
 async def test_overview(home: Home, gateways: GatewayProcess, provider: str) -> None:
     """Show no broken picture of a healthy number on the generated dashboard."""
     instance_id = await gateways.create(provider, "Front desk")

@@ -13,32 +13,38 @@ import pytest
 from tests.harness.facts import any_gateway
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator
 
     from .home import GatewayProcess, Home
 
+LATENCIES = (100, 400)
+"""Delays of the network, in milliseconds."""
 OPENINGS = int(os.environ.get("OPENINGS", "20"))
-"""How often each dialog is opened."""
+"""How often each dialog is opened with each latency."""
 LIMIT = 3.0
 """Seconds from the opening of the step until the QR code is shown."""
 
 pytestmark = [
     pytest.mark.parametrize("look", ["light-desktop"]),
-    pytest.mark.parametrize("latency", [100, 400]),
     pytest.mark.parametrize("provider", [any_gateway().provider]),
     pytest.mark.parametrize("scale", [1.0]),
 ]
 
 
-async def limit_network(home: Home, latency: int) -> None:
-    """Delay all that the browser sends and receives, by milliseconds."""
+async def openings(home: Home) -> AsyncIterator[list[float]]:
+    """Yield a list for the seconds of each opening, on networks that get slower."""
     session = await home.page.context.new_cdp_session(home.page)
     await session.send("Network.enable")
-    conditions = {"downloadThroughput": -1, "uploadThroughput": -1}
-    await session.send(
-        "Network.emulateNetworkConditions",
-        {"offline": False, "latency": latency, **conditions},
-    )
+    for latency in LATENCIES:
+        limits = {"downloadThroughput": -1, "uploadThroughput": -1}
+        await session.send(
+            "Network.emulateNetworkConditions",
+            {"offline": False, "latency": latency, **limits},
+        )
+        took: list[float] = []
+        for _ in range(OPENINGS):
+            yield took
+        print(f"{latency} ms: {len(took)} openings, at most {max(took):.2f} s")
 
 
 def key_of_others() -> str:
@@ -47,26 +53,10 @@ def key_of_others() -> str:
     return next(key for key, owner in owners.items() if owner != "me")
 
 
-@pytest.fixture
-def report(
-    record_property: Callable[[str, object], None],
-) -> Callable[[list[float]], None]:
-    """Print how long the openings took, and add it to the report of the test."""
-
-    def write(took: list[float]) -> None:
-        longest = f"longest of {len(took)} openings: {max(took):.2f} s"
-        record_property("openings", longest)
-        print(longest)
-
-    return write
-
-
 async def test_setup(
     home: Home,
     gateways: GatewayProcess,
     provider: str,
-    latency: int,
-    report: Callable[[list[float]], None],
 ) -> None:
     """Add an account and link its instance; close the dialog, remove the account."""
     instance_id = await gateways.create(provider, "Kitchen")
@@ -76,9 +66,7 @@ async def test_setup(
     await home.skip_linking()
     others = await home.accounts()
     await home.open_integration()
-    await limit_network(home, latency)
-    took = []
-    for _ in range(OPENINGS):
+    async for took in openings(home):
         await gateways.new_round(instance_id)
         await home.start_setup()
         await home.enter_account(provider, url)
@@ -88,38 +76,30 @@ async def test_setup(
         accounts = await home.accounts()
         [entry_id] = {*accounts.values()} - {*others.values()}
         await home.delete_account(entry_id)
-    report(took)
 
 
 async def test_configure(
     home: Home,
     gateways: GatewayProcess,
     provider: str,
-    latency: int,
-    report: Callable[[list[float]], None],
 ) -> None:
     """Link an instance from the Configure menu, and close the dialog."""
     instance_id = await gateways.create(provider, "Kitchen")
     await home.add_account(provider, gateways.url(provider))
     await home.skip_linking()
     await home.open_integration()
-    await limit_network(home, latency)
-    took = []
-    for _ in range(OPENINGS):
+    async for took in openings(home):
         await gateways.new_round(instance_id)
         await home.page.get_by_role("button", name="Configure").first.click()
         await home.click("Link an instance")
         took.append(await home.wait_for_code(LIMIT))
         await home.close()
-    report(took)
 
 
 async def test_repair(
     home: Home,
     gateways: GatewayProcess,
     provider: str,
-    latency: int,
-    report: Callable[[list[float]], None],
 ) -> None:
     """Open the repair of an instance that waits for a scan, and close it."""
     instance_id = await gateways.create(provider, "Kitchen")
@@ -131,11 +111,8 @@ async def test_repair(
     await home.page.goto(f"{home.url}/config/repairs")
     repair = home.page.get_by_text("WhatsApp number Kitchen isn't linked")
     await repair.wait_for(timeout=150_000)
-    await limit_network(home, latency)
-    took = []
-    for _ in range(OPENINGS):
+    async for took in openings(home):
         await gateways.new_round(instance_id)
         await repair.first.click()
         took.append(await home.wait_for_code(LIMIT))
         await home.close()
-    report(took)

@@ -9,14 +9,13 @@ import pytest
 
 from tests.harness.facts import SUPPORTED, any_gateway
 
+from .home import EACH_GATEWAY_AND_LOOK
+
 if TYPE_CHECKING:
     from .home import GatewayProcess, Home
 
-MENU_OF_ACCOUNT = 1
-"""Position of the account's menu; the first is that of the page."""
 
-
-@pytest.mark.parametrize("provider", SUPPORTED)
+@EACH_GATEWAY_AND_LOOK
 @pytest.mark.parametrize("scale", [1.0])
 async def test_later(home: Home, gateways: GatewayProcess, provider: str) -> None:
     """Link a number from the Configure menu; repair it after the phone unlinked it."""
@@ -46,6 +45,7 @@ async def test_later(home: Home, gateways: GatewayProcess, provider: str) -> Non
     await home.shot("repaired")
 
 
+@pytest.mark.parametrize("look", ["light-desktop"])
 @pytest.mark.parametrize("provider", [any_gateway().provider])
 async def test_close_at_the_code(
     home: Home, gateways: GatewayProcess, provider: str
@@ -58,7 +58,7 @@ async def test_close_at_the_code(
     assert len(await home.accounts()) == 1
     await home.wait_for_state("sensor.kitchen_status", "scan_qr")
     await home.open_integration()
-    await home.page.get_by_text("Kitchen").first.wait_for()
+    await home.page.get_by_role("button", name="Configure").first.wait_for()
     await home.shot("integration")
 
 
@@ -71,9 +71,7 @@ async def test_reconfigure(home: Home, gateways: GatewayProcess, provider: str) 
     await home.wait_for_state("sensor.kitchen_status", "created")
 
     await home.open_integration()
-    configure = home.page.get_by_role("button", name="Configure").first
-    await configure.wait_for()
-    await home.page.get_by_role("button", name="Menu").nth(MENU_OF_ACCOUNT).click()
+    await home.open_menu()
     await home.click("Reconfigure")
     await home.page.locator("input[type=password]").fill("wrong")
     await home.submit()
