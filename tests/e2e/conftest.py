@@ -18,7 +18,7 @@ from tests.gateways import GATEWAYS
 from tests.harness.leaks import leaked
 from tests.harness.live import prepare, running, started
 
-from .home import GatewayProcess, Home
+from .home import LOOKS, GatewayProcess, Home
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 ARTIFACTS = Path(__file__).parent / "artifacts"
 PHONE: ViewportSize = {"width": 390, "height": 844}
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
-LOOKS = ("light-desktop", "dark-phone")
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Locator, Page
 
+LOOKS = ("light-desktop", "dark-phone")
+"""Themes and sizes of the screen."""
 EACH_GATEWAY_AND_LOOK = pytest.mark.parametrize(
     ("look", "provider"),
     [
-        *(("light-desktop", provider) for provider in SUPPORTED),
-        ("dark-phone", any_gateway().provider),
+        *((LOOKS[0], provider) for provider in SUPPORTED),
+        (LOOKS[1], any_gateway().provider),
     ],
 )
 """Run a test for each gateway, and in each look, but not for all pairs of them."""

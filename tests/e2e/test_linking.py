@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from playwright.async_api import expect
 import pytest
 
-from tests.harness.facts import SUPPORTED, any_gateway
+from tests.harness.facts import SUPPORTED
 
-from .home import EACH_GATEWAY_AND_LOOK
+from .home import EACH_GATEWAY_AND_LOOK, LOOKS
 
 if TYPE_CHECKING:
     from .home import GatewayProcess, Home
@@ -48,10 +48,12 @@ async def test_first_link(home: Home, gateways: GatewayProcess, provider: str) -
 @pytest.mark.parametrize(
     ("look", "provider", "scale"),
     [
-        ("dark-phone", key, SCALES[kind.has("code_end")])
+        (look, key, SCALES[ends])
         for key, kind in SUPPORTED.items()
-    ]
-    + [("light-desktop", any_gateway("code_end").provider, SCALES[True])],
+        # the slow one in one look only
+        for ends in [kind.has("code_end")]
+        for look in (LOOKS if ends else LOOKS[-1:])
+    ],
 )
 async def test_next_code(home: Home, gateways: GatewayProcess, provider: str) -> None:
     """Leave the picture in its place while one code takes the place of another."""
