@@ -33,7 +33,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: GatewayConfigEntry) -> b
     coordinator = GatewayCoordinator(hass, entry)
     await coordinator.async_config_entry_first_refresh()
     entry.runtime_data = coordinator
-    # a dialog that links an instance notices it, and goes on with the next coordinator
+    # ends requests; a dialog that links an instance goes on with the next coordinator
     entry.async_on_unload(coordinator.provider.close)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     return True

@@ -1,4 +1,4 @@
-"""Create the client of an account, and tell accounts apart."""
+"""Create the client of an account, and compare accounts."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def is_other_account(
 ) -> bool:
     """Return whether this data belongs to another account than the entry's.
 
-    An account without instances could be any.
+    An account without instances can't be identified, so it is accepted.
     """
     before, now = (one.get(CONF_ACCOUNT_ID) for one in (entry.data, data))
     if before and now:

@@ -9,30 +9,21 @@ from yarl import URL
 from homeassistant.util.network import is_local
 
 LOCAL_SUFFIXES = (".local", ".localhost", ".lan", ".internal", ".home.arpa")
-MAX_LABEL = 63
-"""Characters between two dots of a host name."""
 
 
 def parse_address(text: str) -> tuple[URL, str | None]:
     """Return an address as it is stored, and the key of an error if it is invalid."""
     try:
         url = URL(text.strip()).with_query(None).with_fragment(None)
-        labels = (url.raw_host or "").split(".")
         # the same URL is parsed again for each request
         url = URL(str(url).rstrip("/"))
         host = url.host
-        if host and host.isascii():
-            host.encode("idna")
+        # fails for an empty label or one of more than 63 characters
+        (url.raw_host or "").encode("idna")
     except (IndexError, ValueError):
         # IndexError by some versions of yarl
         return URL(), "invalid_url"
-    if (
-        url.scheme not in {"http", "https"}
-        or not host
-        or url.user
-        or url.password
-        or max(map(len, labels)) > MAX_LABEL
-    ):
+    if url.scheme not in {"http", "https"} or not host or url.user or url.password:
         return url, "invalid_url"
     if url.scheme == "http" and not _is_local_host(host):
         return url, "insecure_url"

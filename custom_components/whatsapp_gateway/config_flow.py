@@ -16,7 +16,6 @@ from homeassistant.config_entries import (
 from homeassistant.const import CONF_API_KEY, CONF_URL
 from homeassistant.core import callback
 from homeassistant.data_entry_flow import AbortFlow
-from homeassistant.helpers.selector import SelectOptionDict
 
 from .account import create_provider, create_session, has_account, is_other_account
 from .address import parse_address
@@ -84,14 +83,8 @@ class WhatsAppGatewayConfigFlow(PairingFlow, ConfigFlow, domain=DOMAIN):
         if user_input is not None:
             self._provider_key = user_input[CONF_PROVIDER]
             return await self.async_step_credentials()
-        options = [
-            SelectOptionDict(value=key, label=provider.name)
-            for key, provider in PROVIDERS.items()
-        ]
-        schema: dict[vol.Marker, Any] = {
-            vol.Required(CONF_PROVIDER): select_one(options)
-        }
-        return self._show("user", schema)
+        gateways = {key: provider.name for key, provider in PROVIDERS.items()}
+        return self._show("user", {vol.Required(CONF_PROVIDER): select_one(gateways)})
 
     async def async_step_credentials(
         self, user_input: dict[str, Any] | None = None
@@ -173,7 +166,7 @@ class WhatsAppGatewayConfigFlow(PairingFlow, ConfigFlow, domain=DOMAIN):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Enter another API key of the same account."""
-        schema = {key: field for key, field in SCHEMA.items() if key == CONF_API_KEY}
+        schema: dict[vol.Marker, Any] = {vol.Required(CONF_API_KEY): PASSWORD}
         return await self._async_change(
             "reauth_confirm", schema, self._get_reauth_entry(), user_input
         )
@@ -260,23 +253,17 @@ class WhatsAppGatewayConfigFlow(PairingFlow, ConfigFlow, domain=DOMAIN):
 
     @callback
     def _async_provider(self) -> Provider:
-        """Return a client; one that the gateway asked to pause is used again."""
-        known = [
-            entry.runtime_data.provider
-            for entry in self._async_current_entries()
-            if entry.state is ConfigEntryState.LOADED
-        ]
+        """Return a client; an existing one is reused, so that its pauses apply."""
         if self._session is None:
             self._session = create_session(self.hass, auto_cleanup=False)
         new = create_provider(self._session, self._data)
-        return next(
-            (
-                one
-                for one in (self._provider, *known)
-                if one and one.is_same(new) and not one.closed
-            ),
-            new,
-        )
+        loaded = self.hass.config_entries.async_loaded_entries(DOMAIN)
+        known = [entry.runtime_data.provider for entry in loaded]
+        provider: Provider | None
+        for provider in (self._provider, *known):
+            if provider and provider.is_same(new) and not provider.closed:
+                return provider
+        return new
 
     @callback
     @override

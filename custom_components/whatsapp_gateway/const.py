@@ -5,21 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from .providers.models import (
-    BadResponse,
-    Closed,
-    CodeRejected,
-    GatewayError,
-    KeyBound,
-    NotActivated,
-    NotFound,
-    RateLimited,
-    Rejected,
-    TooManyInstances,
-    Unauthorized,
-    Unreachable,
-    UnsupportedServer,
-)
+from .providers import models
 
 DOMAIN: Final = "whatsapp_gateway"
 
@@ -36,18 +22,18 @@ CONF_LINKED: Final = "linked"
 POLL_INTERVAL: Final = timedelta(seconds=30)
 FAST_POLL_INTERVAL: Final = timedelta(seconds=5)
 
-ERROR_KEYS: Final[dict[type[GatewayError], str]] = {
-    Unauthorized: "invalid_auth",
-    Unreachable: "cannot_connect",
-    RateLimited: "rate_limited",
-    KeyBound: "key_bound",
-    NotFound: "not_found",
-    BadResponse: "unexpected_response",
-    Rejected: "rejected",
-    CodeRejected: "rejected",
-    TooManyInstances: "too_many_instances",
-    NotActivated: "not_activated",
-    UnsupportedServer: "unsupported_server",
-    Closed: "account_unavailable",
+ERROR_KEYS: Final[dict[type[models.GatewayError], str]] = {
+    models.Unauthorized: "invalid_auth",
+    models.Unreachable: "cannot_connect",
+    models.RateLimited: "rate_limited",
+    models.KeyBound: "key_bound",
+    models.NotFound: "not_found",
+    models.BadResponse: "unexpected_response",
+    models.Rejected: "rejected",
+    models.CodeRejected: "rejected",
+    models.TooManyInstances: "too_many_instances",
+    models.NotActivated: "not_activated",
+    models.UnsupportedServer: "unsupported_server",
+    models.Closed: "account_unavailable",
 }
 """Translation key of each error."""

@@ -88,7 +88,6 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         self.polled_at = 0.0
         self._disconnecting: set[str] = set()
         self._live_codes: dict[str, LiveCode] = {}
-        self._moving = False
         self._moved_at = 0.0
         self._poll_lock = asyncio.Lock()
         self._fetching_details = False
@@ -114,10 +113,8 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
 
     def live_code(self, instance_id: str) -> LiveCode:
         """Return the QR code of an instance, shared by dialogs and dashboards."""
-        if (live_code := self._live_codes.get(instance_id)) is None:
-            live_code = LiveCode(self.provider, instance_id)
-            self._live_codes[instance_id] = live_code
-        return live_code
+        new = LiveCode(self.provider, instance_id)
+        return self._live_codes.setdefault(instance_id, new)
 
     @contextmanager
     def linking(self, instance_id: str) -> Iterator[None]:
@@ -126,7 +123,7 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         try:
             yield
         finally:
-            # removes zeros
+            # subtracting a Counter also removes keys that reach zero
             self.being_linked -= Counter([instance_id])
 
     @contextmanager
@@ -173,9 +170,8 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
             async with self._poll_lock:
                 return await self._async_poll()
         except Unauthorized as err:
-            if not self._has_current_key:
-                raise UpdateFailed(**_translated(err)) from err
-            raise ConfigEntryAuthFailed(**_translated(err)) from err
+            failed = ConfigEntryAuthFailed if self._has_current_key else UpdateFailed
+            raise failed(**_translated(err)) from err
         except RateLimited as err:
             # UpdateFailed(retry_after=) needs Home Assistant 2025.12; polls start on a
             # full second, which may be too early
@@ -203,7 +199,8 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
             self._async_update_devices(instances)
             self.troubles.async_update(instances, self.linked)
         self.polled_at = asked_at
-        fast = self._moving and monotonic() - self._moved_at < FAST_POLL_DURATION
+        moving = any(instance.status in MOVING for instance in instances.values())
+        fast = moving and monotonic() - self._moved_at < FAST_POLL_DURATION
         self.update_interval = FAST_POLL_INTERVAL if fast else POLL_INTERVAL
         self.troubles.async_raise(instances, self.being_linked)
         self.async_fetch_details()
@@ -273,19 +270,18 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         self.hass.config_entries.async_update_entry(self.config_entry, data=data)
 
     def _note_movement(self, instances: dict[str, Instance]) -> None:
-        """Note when a status changed: polls are faster for some time after that."""
+        """Note when a status last changed, and update the QR codes."""
         statuses = {one.id: one.status for one in instances.values()}
         before = {one.id: one.status for one in (self.data or {}).values()}
         if statuses != before:
             self._moved_at = monotonic()
-        self._moving = not MOVING.isdisjoint(statuses.values())
         for instance_id in list(self._live_codes):
             waits = statuses.get(instance_id) is InstanceStatus.SCAN_QR
             if not waits and not self.being_linked[instance_id]:
                 del self._live_codes[instance_id]
         for instance_id in before.keys() - self._live_codes.keys():
             if statuses.get(instance_id) is InstanceStatus.SCAN_QR:
-                # knowing when there was no code tells when the first one expires
+                # the time without a code limits when the first one can expire
                 self.live_code(instance_id).note_absence(self.polled_at)
 
     @callback

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from homeassistant.helpers.selector import (
     SelectOptionDict,
     SelectSelector,
@@ -12,13 +14,19 @@ from homeassistant.helpers.selector import (
     TextSelectorType,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 TEXT = TextSelector()
 URL_TEXT = TextSelector(TextSelectorConfig(type=TextSelectorType.URL))
 PASSWORD = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD))
 
 
-def select_one(options: list[SelectOptionDict]) -> SelectSelector:
-    """Return a field with radio buttons."""
+def select_one(options: Mapping[str, str]) -> SelectSelector:
+    """Return a field with radio buttons; the options are labels by their value."""
+    choices = [
+        SelectOptionDict(value=value, label=label) for value, label in options.items()
+    ]
     return SelectSelector(
-        SelectSelectorConfig(options=options, mode=SelectSelectorMode.LIST)
+        SelectSelectorConfig(options=choices, mode=SelectSelectorMode.LIST)
     )

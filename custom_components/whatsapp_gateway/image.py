@@ -37,7 +37,7 @@ TIME_LIMIT = 8.0
 MIN_INTERVAL = 0.1
 """Between two changes of the picture."""
 SHOW_AGAIN = 1.0
-"""A card that appears with the status misses the change of the picture before that."""
+"""After which the picture changes again: a card that has just appeared missed it."""
 
 QR_CODE = ImageEntityDescription(
     key="qr_code",
@@ -58,7 +58,7 @@ async def async_setup_entry(
         entry,
         async_add_entities,
         lambda instance_id: (
-            [QrImage(coordinator, instance_id, QR_CODE)]
+            [QrImage(coordinator, instance_id)]
             if coordinator.data[instance_id].linkable
             else []
         ),
@@ -70,14 +70,9 @@ class QrImage(InstanceEntity, ImageEntity):
 
     _attr_content_type = "image/png"
 
-    def __init__(
-        self,
-        coordinator: GatewayCoordinator,
-        instance_id: str,
-        description: ImageEntityDescription,
-    ) -> None:
+    def __init__(self, coordinator: GatewayCoordinator, instance_id: str) -> None:
         """Have no picture until somebody looks."""
-        InstanceEntity.__init__(self, coordinator, instance_id, description)
+        InstanceEntity.__init__(self, coordinator, instance_id, QR_CODE)
         ImageEntity.__init__(self, coordinator.hass)
         self._attr_image_last_updated = dt_util.utcnow()
         self._cancel_change: CALLBACK_TYPE | None = None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .providers.models import Instance
 
 PATIENCE = 60.0
-"""Seconds that trouble has to last before it becomes an issue."""
+"""Seconds that trouble has to last before an issue is raised."""
 
 
 class Kind(StrEnum):
@@ -32,17 +32,13 @@ class Kind(StrEnum):
     FAILED = "instance_failed"
 
 
-KINDS = {
+KINDS: dict[InstanceStatus | None, Kind] = {
     InstanceStatus.CREATED: Kind.DISCONNECTED,
     InstanceStatus.DISCONNECTED: Kind.DISCONNECTED,
     InstanceStatus.SCAN_QR: Kind.NOT_LINKED,
     InstanceStatus.FAILED: Kind.FAILED,
 }
-
-UNCLEAR = frozenset[InstanceStatus | None](
-    {InstanceStatus.STARTING, InstanceStatus.PASSKEY, None}
-)
-"""Statuses that may get better or worse, so they change nothing."""
+"""Statuses that aren't listed may get better or worse, so they change nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +69,7 @@ class Troubles(dict[str, Trouble]):
             del self[instance_id]
         for instance_id in linked & instances.keys():
             self._note(instances[instance_id])
-        # also those of an earlier run, which Home Assistant remembers as ignored
+        # also issues of an earlier run: Home Assistant keeps those that are ignored
         valid = {self._issue_id(key, one.kind) for key, one in self.items()}
         for issue_id in issues_of(self._hass, self._entry_id) - valid:
             ir.async_delete_issue(self._hass, DOMAIN, issue_id)
@@ -87,10 +83,23 @@ class Troubles(dict[str, Trouble]):
             instance = instances[instance_id]
             if (
                 monotonic() - trouble.since >= PATIENCE
-                and instance.status not in UNCLEAR
+                and instance.status in KINDS
                 and not being_linked.get(instance_id)
             ):
-                self._async_create_issue(instance, trouble.kind)
+                ir.async_create_issue(
+                    self._hass,
+                    DOMAIN,
+                    self._issue_id(instance_id, trouble.kind),
+                    data={
+                        "entry_id": self._entry_id,
+                        "instance_id": instance_id,
+                        "kind": trouble.kind,
+                    },
+                    is_fixable=True,
+                    severity=ir.IssueSeverity.WARNING,
+                    translation_key=trouble.kind,
+                    translation_placeholders={"name": instance.name},
+                )
 
     def _note(self, instance: Instance) -> None:
         """Note the trouble of an instance."""
@@ -98,9 +107,8 @@ class Troubles(dict[str, Trouble]):
             self.pop(instance.id, None)
             return
         known = self.get(instance.id)
-        if instance.status is None or instance.status in UNCLEAR:
+        if (kind := KINDS.get(instance.status)) is None:
             return
-        kind = KINDS[instance.status]
         issue = (DOMAIN, self._issue_id(instance.id, Kind.NOT_LINKED))
         if not instance.linkable:
             kind = Kind.FAILED if kind is Kind.NOT_LINKED else kind
@@ -114,23 +122,6 @@ class Troubles(dict[str, Trouble]):
 
     def _issue_id(self, instance_id: str, kind: Kind) -> str:
         return f"{self._entry_id}_{kind}_{instance_id}"
-
-    @callback
-    def _async_create_issue(self, instance: Instance, kind: Kind) -> None:
-        ir.async_create_issue(
-            self._hass,
-            DOMAIN,
-            self._issue_id(instance.id, kind),
-            data={
-                "entry_id": self._entry_id,
-                "instance_id": instance.id,
-                "kind": kind,
-            },
-            is_fixable=True,
-            severity=ir.IssueSeverity.WARNING,
-            translation_key=kind,
-            translation_placeholders={"name": instance.name},
-        )
 
 
 def issues_of(hass: HomeAssistant, entry_id: str) -> set[str]:

@@ -23,7 +23,6 @@ from homeassistant.data_entry_flow import (
     FlowHandler,
 )
 from homeassistant.helpers.event import async_call_later
-from homeassistant.helpers.selector import SelectOptionDict
 from homeassistant.helpers.translation import async_get_translations
 
 from .const import DOMAIN, ERROR_KEYS
@@ -52,9 +51,9 @@ CONF_INSTANCE = "instance"
 FIRST_LOOK = 1.5
 """How long the first response waits for a QR code, which often exists already."""
 LISTEN_TIME = 2.0
-"""After the first response, until the browser hears of changes for sure."""
+"""From the first response until the browser surely listens for changes."""
 FETCH_TIME = 1.0
-"""After a change is announced, until the browser has fetched the step."""
+"""From announcing a change until the browser has fetched the step."""
 RELOAD_TIME = 30.0
 """How long a dialog waits for an account that is being reloaded."""
 
@@ -62,10 +61,10 @@ RELOAD_TIME = 30.0
 class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
     """The steps from an account to a linked instance.
 
-    A progress step shows the QR code. Its task runs until the instance is linked, and
-    announces each change, upon which the browser fetches the step again. It must do so
-    only for a change, as it removes the picture meanwhile, and only once at the end, as
-    Home Assistant has no flow for a second time: the browser would show an error.
+    A progress step shows the QR code. Its task runs until the linking ends. After each
+    change it fires an event, and the browser fetches the step again. It fires only for
+    a real change, because the picture disappears while the browser fetches. It never
+    fires after the end: the flow no longer exists, and the browser would show an error.
     """
 
     entry: GatewayConfigEntry
@@ -86,22 +85,6 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
         return self.entry.runtime_data
 
     @property
-    def linked(self) -> bool:
-        """Whether the instance is linked, by this dialog or meanwhile by another."""
-        if self._pairing.phase is Phase.LINKED:
-            return True
-        if self.gone or self.entry.state is not ConfigEntryState.LOADED:
-            return False
-        known = self.entry.runtime_data.data[self._instance.id]
-        return known.status is InstanceStatus.CONNECTED
-
-    @property
-    def gone(self) -> bool:
-        """Whether the instance has been deleted meanwhile."""
-        loaded = self.entry.state is ConfigEntryState.LOADED
-        return loaded and self._instance.id not in self.entry.runtime_data.data
-
-    @property
     def link_options(self) -> list[str]:
         """Return the menu options that are possible now."""
         coordinator = self.coordinator
@@ -119,16 +102,11 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
         if not waiting:
             return self.async_abort(reason="nothing_to_do")
         if user_input is None and len(waiting) > 1:
-            names = [one.name for one in waiting.values()]
-            options = [
-                SelectOptionDict(
-                    value=one.id,
-                    label=one.name
-                    if names.count(one.name) == 1
-                    else f"{one.name} ({one.id})",
-                )
-                for one in waiting.values()
-            ]
+            names = [instance.name for instance in waiting.values()]
+            options = {
+                key: one.name if names.count(one.name) == 1 else f"{one.name} ({key})"
+                for key, one in waiting.items()
+            }
             schema = {vol.Required(CONF_INSTANCE): select_one(options)}
             return self._show("link", schema)
         chosen = user_input[CONF_INSTANCE] if user_input else next(iter(waiting))
@@ -160,11 +138,8 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
                 return await self.async_step_finish()
         schema: dict[vol.Marker, Any] = {vol.Required(CONF_NAME): TEXT}
         if len(types := provider.instance_types) > 1:
-            options = [
-                SelectOptionDict(value=key, label=label) for key, label in types.items()
-            ]
             default = next(iter(types))
-            schema[vol.Required(CONF_TYPE, default=default)] = select_one(options)
+            schema[vol.Required(CONF_TYPE, default=default)] = select_one(types)
         return self._show(
             "create",
             schema,
@@ -236,19 +211,30 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
         self, _user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """End the dialog and say whether the instance is linked."""
-        self._async_stop_repeating()
-        await self._async_refresh()
-        if self.gone:
-            return self.async_abort(reason="instance_gone")
-        reason = "linked" if self.linked else "not_linked"
-        if not self._instance.linkable:
+        reason = await self._async_end()
+        if reason != "instance_gone" and not self._instance.linkable:
             reason = "created"
-        elif not self.linked and self.entry.state is ConfigEntryState.LOADED:
+        elif reason == "not_linked" and self.entry.state is ConfigEntryState.LOADED:
             self.coordinator.async_expect_disconnected(self._instance.id)
         return self.async_abort(
             reason=reason,
             description_placeholders={"name": escape_markdown(self._instance.name)},
         )
+
+    async def _async_end(self) -> str:
+        """Refresh the account, and return the reason with which the dialog ends.
+
+        Another dialog may have linked or deleted the instance meanwhile.
+        """
+        self._async_stop_repeating()
+        linked = self._pairing.phase is Phase.LINKED
+        if self.entry.state is ConfigEntryState.LOADED:
+            await self._async_refresh()
+            known = self.entry.runtime_data.data.get(self._instance.id)
+            if known is None:
+                return "instance_gone"
+            linked = linked or known.status is InstanceStatus.CONNECTED
+        return "linked" if linked else "not_linked"
 
     async def _async_link(self, instance_id: str) -> None:
         """Link the instance, then wait until the browser is ready for the end.

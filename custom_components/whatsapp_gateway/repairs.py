@@ -85,13 +85,10 @@ class InstanceRepairFlow(PairingFlow, RepairsFlow):
 
     @override
     async def async_step_finish(self, user_input: dict[str, Any] | None = None) -> Any:
-        self._async_stop_repeating()
-        await self._async_refresh()
-        if self.linked:
+        reason = await self._async_end()
+        if reason == "linked":
             return self.async_create_entry(data={})
-        if self.gone:
-            return self.async_abort(reason="instance_gone")
         return self.async_abort(
-            reason="not_linked",
+            reason=reason,
             description_placeholders={"name": escape_markdown(self._instance.name)},
         )

@@ -8,7 +8,7 @@ from homeassistant.util import slugify
 
 MAX_NAME = 100
 MAX_SLUG = 180
-"""An entity ID of 255 characters also has a domain and the entity's own name."""
+"""Leaves room in an entity ID of at most 255 characters for the other parts."""
 _MARKUP = re.compile(r"([!-/:-@\[-`{-~])")
 
 

@@ -1,4 +1,4 @@
-"""Tell when a QR code expires, even if its gateway doesn't report it."""
+"""Calculate when a QR code expires, even if the gateway doesn't report it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FIRST_LIFETIME = 60.0
 LIFETIME = 20.0
 """Lifetimes of WhatsApp's codes: of the first one in a round, and of all others."""
 MARGIN = 0.5
-"""Before expiry a code is hidden this early, since it takes time to reach a browser."""
+"""Before its expiry a code is hidden, because it takes time to reach the browser."""
 DATE_PRECISION = 1.0
 """A gateway's own time is only known to the second."""
 

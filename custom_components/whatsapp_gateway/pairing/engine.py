@@ -37,7 +37,7 @@ DEADLINE = 290.0
 
 
 class Phase(StrEnum):
-    """How far the linking is; all but the first four end it."""
+    """Progress of a pairing. A phase that isn't in `ONGOING` ends it."""
 
     WAITING = "waiting"
     SCAN = "scan"
@@ -68,7 +68,7 @@ class Pairing:
 
 
 async def pair(live_code: LiveCode) -> AsyncGenerator[Pairing]:
-    """Yield what to show whenever it changes, and the outcome at last.
+    """Yield what to show whenever it changes, and finally the outcome.
 
     Starts the session if it doesn't run. Ends after 5 minutes at the latest. Raises
     `Closed` if the account is unloaded meanwhile.
@@ -169,7 +169,7 @@ class _Watch:
         return self._failure() if down else self.phase
 
     def _failure(self) -> Phase:
-        """Tell expired codes from an instance that doesn't get that far."""
+        """Return `EXPIRED` if a code was shown, otherwise `FAILED`."""
         return Phase.EXPIRED if self.phase is Phase.SCAN else Phase.FAILED
 
     def _pairing(self) -> Pairing:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # both in seconds
 GAP = 0.6
-"""From hiding a code to asking for the next one, which has to be there by then."""
+"""From hiding a code to asking for the next one; the gateway has it by then."""
 OVERDUE_INTERVAL = 1.5
 """Between two looks while the next code is overdue."""
 

@@ -8,7 +8,6 @@ import logging
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import quote
 
-from . import parsing
 from .http import HttpClient
 from .models import (
     Action,
@@ -131,7 +130,8 @@ class Provider(ABC):
         self._parsed_before, self._parsed = self._parsed, {}
         try:
             if self.instance_id is None:
-                instances = parsing.unique(await self._list())
+                found = await self._list()
+                instances = list({instance.id: instance for instance in found}.values())
             else:
                 instances = [await self.instance(self.instance_id)]
         except NotFound as err:

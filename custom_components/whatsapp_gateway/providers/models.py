@@ -1,4 +1,4 @@
-"""What the rest of the integration knows of a gateway, without Home Assistant."""
+"""Data types and errors that all gateways share, without Home Assistant."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class QrCode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkState:
-    """How far the linking of an instance is."""
+    """Status of an instance and, if it waits for a scan, its QR code."""
 
     status: InstanceStatus | None
     code: QrCode | None = None

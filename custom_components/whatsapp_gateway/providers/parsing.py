@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from yarl import URL
 
-from .models import BadResponse, Instance, QrCode
+from .models import BadResponse, QrCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,8 +119,3 @@ def qr_code(raw: str | None, picture: Any, lifetime: float | None) -> QrCode | N
     if not raw and not picture:
         return None
     return QrCode(raw=raw, png=None if raw else png(picture), lifetime=lifetime)
-
-
-def unique(instances: tuple[Instance, ...]) -> list[Instance]:
-    """Return each instance once."""
-    return list({instance.id: instance for instance in instances}.values())
