@@ -148,6 +148,9 @@ async def serve(options: argparse.Namespace) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     gateways = {key: kind(scale=options.scale) for key, kind in GATEWAYS.items()}
+    if options.unlimited:
+        for gateway in gateways.values():
+            gateway.limit = lambda key: (True, {})  # type: ignore[method-assign]
     if options.state and options.state.exists():
         load(options.state, gateways)
     async with AsyncExitStack() as stack:
@@ -171,5 +174,6 @@ if __name__ == "__main__":
     for name, default in PORTS.items():
         parser.add_argument(f"--{name}-port", type=int, default=default)
     parser.add_argument("--scale", type=float, default=1.0, help="speed of time")
+    parser.add_argument("--unlimited", action="store_true", help="no rate limits")
     parser.add_argument("--state", type=Path, help="keep the instances here")
     asyncio.run(serve(parser.parse_args()))

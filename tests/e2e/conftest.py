@@ -81,6 +81,8 @@ async def gateways(tmp_path: Path, scale: float) -> AsyncGenerator[GatewayProces
             "tests.demo.servers",
             *arguments,
             f"--scale={scale}",
+            # a person is slower than a test
+            "--unlimited",
             log=tmp_path / "gateways.log",
             ready=answers,
         ):
