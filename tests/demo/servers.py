@@ -150,7 +150,7 @@ async def serve(options: argparse.Namespace) -> None:
     gateways = {key: kind(scale=options.scale) for key, kind in GATEWAYS.items()}
     if options.unlimited:
         for gateway in gateways.values():
-            gateway.limit = lambda key: (True, {})  # type: ignore[method-assign]
+            gateway.limit = lambda key: (True, {})  # type: ignore[method-assign]  # noqa: ARG005
     if options.state and options.state.exists():
         load(options.state, gateways)
     async with AsyncExitStack() as stack:
