@@ -242,6 +242,7 @@ class WhatsAppGatewayConfigFlow(PairingFlow, ConfigFlow, domain=DOMAIN):
         self._provider = self._async_provider()
         try:
             self._instances = await self._provider.instances()
+            self._raise_if_closed()
         except GatewayError as err:
             error, self._message = ERROR_KEYS[type(err)], str(err)
             return {ERROR_FIELDS.get(error, CONF_URL): error}

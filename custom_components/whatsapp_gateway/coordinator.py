@@ -152,6 +152,10 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         """Perform an action on an instance and show its new status."""
         with self.translated_errors():
             await self.provider.perform(action, instance_id)
+        if self.provider.closed:
+            # the account was removed or reloaded meanwhile
+            return
+        self._disconnecting.discard(instance_id)
         if action in DELIBERATE:
             self.async_expect_disconnected(instance_id)
         await self.async_request_refresh()
@@ -159,7 +163,9 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
     @callback
     def async_expect_disconnected(self, instance_id: str) -> None:
         """Raise no repair for an instance that is disconnected on purpose."""
-        self._disconnecting.add(instance_id)
+        known = self.data.get(instance_id)
+        if known and known.status is InstanceStatus.CONNECTED:
+            self._disconnecting.add(instance_id)
         self._async_store_linked(self.linked - {instance_id})
         self.troubles.async_update(self.data, self.linked)
 
@@ -231,7 +237,9 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         details = {
             one.id: one
             for one in found
-            if one.status is self.data[one.id].status and not self.provider.closed
+            if one.id in self.data
+            and one.status is self.data[one.id].status
+            and not self.provider.closed
         }
         if details:
             self.data = {**self.data, **details}
@@ -280,7 +288,8 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
             if not waits and not self.being_linked[instance_id]:
                 del self._live_codes[instance_id]
         for instance_id in before.keys() - self._live_codes.keys():
-            if statuses.get(instance_id) is InstanceStatus.SCAN_QR:
+            waited = before[instance_id] is InstanceStatus.SCAN_QR
+            if not waited and statuses.get(instance_id) is InstanceStatus.SCAN_QR:
                 # the time without a code limits when the first one can expire
                 self.live_code(instance_id).note_absence(self.polled_at)
 
@@ -318,7 +327,11 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
             er.async_get(self.hass), device.id, include_disabled_entities=True
         )
         own = self.config_entry.entry_id
-        return all(entity.config_entry_id == own for entity in entities)
+        return all(
+            entity.config_entry_id == own
+            for entity in entities
+            if entity.platform == DOMAIN
+        )
 
 
 @callback

@@ -38,7 +38,8 @@ KINDS: dict[InstanceStatus | None, Kind] = {
     InstanceStatus.SCAN_QR: Kind.NOT_LINKED,
     InstanceStatus.FAILED: Kind.FAILED,
 }
-"""Statuses that aren't listed may get better or worse, so they change nothing."""
+UNCLEAR = frozenset(InstanceStatus) - KINDS.keys() - {InstanceStatus.CONNECTED} | {None}
+"""Statuses that may get better or worse, so they change nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,13 @@ class Troubles(dict[str, Trouble]):
             self._note(instances[instance_id])
         # also issues of an earlier run: Home Assistant keeps those that are ignored
         valid = {self._issue_id(key, one.kind) for key, one in self.items()}
+        # nothing is known yet of an instance that starts
+        valid |= {
+            self._issue_id(instance_id, kind)
+            for instance_id in (linked & instances.keys()) - self.keys()
+            if instances[instance_id].status in UNCLEAR
+            for kind in Kind
+        }
         for issue_id in issues_of(self._hass, self._entry_id) - valid:
             ir.async_delete_issue(self._hass, DOMAIN, issue_id)
 
@@ -118,7 +126,9 @@ class Troubles(dict[str, Trouble]):
             # a session also fails or stops because nobody scanned its QR codes
             kind = Kind.NOT_LINKED
         if known is None or known.kind is not kind:
-            self[instance.id] = Trouble(kind, monotonic())
+            # an instance that alternates between two kinds is down all the time
+            since = known.since if known else monotonic()
+            self[instance.id] = Trouble(kind, since)
 
     def _issue_id(self, instance_id: str, kind: Kind) -> str:
         return f"{self._entry_id}_{kind}_{instance_id}"

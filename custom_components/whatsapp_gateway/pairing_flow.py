@@ -73,6 +73,7 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
     _pairing = Pairing(phase=Phase.WAITING)
     _task: asyncio.Task[None] | None = None
     _changed: asyncio.Event
+    _closed = False
     _listening_at = 0.0
     _announced_at = 0.0
     _cancel_repeat: CALLBACK_TYPE | None = None
@@ -119,7 +120,8 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Create an instance, then link it."""
-        provider = self.coordinator.provider
+        coordinator = self.coordinator
+        provider = coordinator.provider
         errors: dict[str, str] = {}
         message = ""
         if user_input is not None and not (name := user_input[CONF_NAME].strip()):
@@ -131,7 +133,8 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
                     name, instance_type=instance_type
                 )
             except GatewayError as err:
-                errors, message = {"base": self._error_key(err)}, str(err)
+                errors = {"base": error_key(coordinator, err)}
+                message = str(err)
             else:
                 if self._instance.linkable:
                     return await self.async_step_pair()
@@ -155,6 +158,7 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
         """Show the QR code. A browser fetches this step again after each change."""
         # before the check: two browsers that open the step at once share one task
         empty = await self.hass.async_add_executor_job(blank)
+        self._raise_if_closed()
         if first := self._task is None:
             self._pairing = Pairing(phase=Phase.WAITING)
             self._changed = asyncio.Event()
@@ -312,15 +316,20 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
     @callback
     @override
     def async_remove(self) -> None:
-        """Stop what the dialog started; Home Assistant cancels the task."""
+        """Stop what the dialog started.
+
+        Home Assistant cancels the task only once a step has returned it.
+        """
+        self._closed = True
         self._listening_at = 0.0
         self._async_stop_repeating()
+        if self._task:
+            self._task.cancel()
 
-    def _error_key(self, err: GatewayError) -> str:
-        """Return the translation key of an error; start reauth if that helps."""
-        if isinstance(err, Unauthorized):
-            self.coordinator.async_start_reauth()
-        return ERROR_KEYS[type(err)]
+    def _raise_if_closed(self) -> None:
+        """Abort a step during which the dialog was closed."""
+        if self._closed:
+            raise AbortFlow("account_unavailable")
 
     async def _async_refresh(self) -> None:
         """Show in Home Assistant what has been done."""
@@ -348,3 +357,10 @@ class PairingFlow(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
 
 def _data_uri(png: bytes) -> str:
     return f"data:image/png;base64,{b64encode(png).decode()}"
+
+
+def error_key(coordinator: GatewayCoordinator, err: GatewayError) -> str:
+    """Return the translation key of an error; start reauth if that helps."""
+    if isinstance(err, Unauthorized):
+        coordinator.async_start_reauth()
+    return ERROR_KEYS[type(err)]

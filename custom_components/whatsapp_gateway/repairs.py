@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, override
 from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow
 
 from .issues import Kind
-from .pairing_flow import PairingFlow
+from .pairing_flow import PairingFlow, error_key
 from .providers.models import Action, GatewayError, NotFound
 from .texts import escape_markdown
 
@@ -62,14 +62,16 @@ class InstanceRepairFlow(PairingFlow, RepairsFlow):
     ) -> Any:
         """Perform an action after a confirmation, then link the instance."""
         errors, message = {}, ""
+        coordinator = self.coordinator
         if user_input is not None:
             try:
-                await self.coordinator.provider.perform(action, self._instance.id)
+                await coordinator.provider.perform(action, self._instance.id)
             except NotFound:
                 await self._async_refresh()
                 return self.async_abort(reason="instance_gone")
             except GatewayError as err:
-                errors, message = {"base": self._error_key(err)}, str(err)
+                errors = {"base": error_key(coordinator, err)}
+                message = str(err)
             else:
                 if self._instance.linkable:
                     return await self.async_step_pair()

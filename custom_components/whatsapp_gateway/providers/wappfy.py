@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 PATH = "/api/instances"
 MAX_PAGES = 100
 PHONE_NUMBERS_PER_POLL = 3
-MAX_QUESTIONS = 5
-"""Number of times the gateway is asked for a phone number that it doesn't give."""
+MAX_ANSWERS = 5
+"""Number of answers without a phone number after which it isn't asked for again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +64,7 @@ class Wappfy(Provider):
         super().__init__(*args, **kwargs)
         self._phone_numbers: dict[str, str] = {}
         self._questions: Counter[str] = Counter()
+        self._answers: Counter[str] = Counter()
 
     @override
     async def _list(self) -> tuple[Instance, ...]:
@@ -126,7 +127,7 @@ class Wappfy(Provider):
         if instance.status is not InstanceStatus.CONNECTED:
             # the next phone that is linked may be another one
             self._phone_numbers.pop(instance.id, None)
-            self._questions.pop(instance.id, None)
+            del self._questions[instance.id], self._answers[instance.id]
         elif (number := self._phone_numbers.get(instance.id)) is not None:
             return replace(instance, phone_number=number)
         return instance
@@ -139,7 +140,7 @@ class Wappfy(Provider):
             for instance in instances
             if instance.status is InstanceStatus.CONNECTED
             and instance.phone_number is None
-            and self._questions[instance.id] < MAX_QUESTIONS
+            and self._answers[instance.id] < MAX_ANSWERS
         )
         # the least asked come first, so that one failing question blocks no other
         ordered = sorted(wanted, key=lambda one: self._questions[one.id])
@@ -147,6 +148,7 @@ class Wappfy(Provider):
         for instance in ordered[:PHONE_NUMBERS_PER_POLL]:
             self._questions[instance.id] += 1
             number = (await self.instance(instance.id)).phone_number
+            self._answers[instance.id] += 1
             if number is not None:
                 self._phone_numbers[instance.id] = number
                 found.append(replace(instance, phone_number=number))
