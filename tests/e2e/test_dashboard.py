@@ -72,9 +72,6 @@ async def test_overview(home: Home, gateways: GatewayProcess, provider: str) -> 
     await gateways.scan_now(instance_id)
     await home.wait_for_state("sensor.front_desk_status", "connected")
 
-    await home.page.goto(home.url)
-    await home.page.get_by_text("Overview").first.wait_for()
-    await home.shot("home")
     await home.open_dashboard({"strategy": {"type": "original-states"}})
     await home.page.get_by_text("Front desk").first.wait_for()
     await home.shot("overview")
