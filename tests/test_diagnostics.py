@@ -62,7 +62,8 @@ async def test_account(
         "instance_count": 1,
         "being_linked": 0,
     }
-    assert instance["status"] == instance["raw_status"] == "connected"
+    assert instance["status"] == "connected"
+    assert instance["raw_status"] == gateway.statuses[State.CONNECTED]
 
 
 async def test_no_secret(

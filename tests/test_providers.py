@@ -368,6 +368,7 @@ async def test_rate_limit(
     assert len(gateway.asked) == 1
 
 
+@needs("rate_limit")
 async def test_documented_rate_limit(gateway: Gateway, provider: Provider) -> None:
     """The gateways' own limits are understood."""
 

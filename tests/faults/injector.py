@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from custom_components.whatsapp_gateway.providers.http import MAX_RETRY_AFTER
 from tests import gateways
-from tests.harness.facts import SUPPORTED
+from tests.harness.facts import TABLED
 
 if TYPE_CHECKING:
     import ssl
@@ -79,7 +79,7 @@ type Table = dict[tuple[str, str, str], Row]
 def read_tables() -> Table:
     """Return the expected outcome of each fault by provider, scenario and route."""
     table: Table = {}
-    for provider in SUPPORTED:
+    for provider in TABLED:
         with (TABLES / f"{provider}_faults.csv").open(newline="") as file:
             for row in csv.DictReader(file):
                 table[provider, row.pop("scenario"), row.pop("route")] = row

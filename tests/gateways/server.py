@@ -35,6 +35,7 @@ FEATURES = frozenset(
         # an instance is an object with `id`, `name`, `status` and `phone_number`, in a
         # list or below `data`; a code is below `qr`
         "plain_json",
+        "rate_limit",  # too many requests are refused
         "stop",  # an instance can be disconnected and stays linked
         "types",  # a new instance has a type
     }

@@ -36,7 +36,7 @@ class WappfyGateway(Gateway):
         "logout": "logout",
     }
     features: ClassVar[frozenset[str]] = frozenset(
-        {"create", "delete", "plain_json", "stop", "types"}
+        {"create", "delete", "plain_json", "rate_limit", "stop", "types"}
     )
     statuses: Mapping[State, str] = {
         State.NEW: "created",

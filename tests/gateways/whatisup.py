@@ -40,6 +40,7 @@ class WhatIsUpGateway(Gateway):
             "metadata",
             "phone_in_list",
             "plain_json",
+            "rate_limit",
         }
     )
     statuses: Mapping[State, str] = {
