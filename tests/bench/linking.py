@@ -177,7 +177,7 @@ class Account:
                 VirtualPhone(self.gateway).scan(text)
         self.screen.clear()
         result.finished.append(time.time() - scanned)
-        assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+        assert dialog.result["reason"] == "linked"
         await connected.wait()
         stop()
 

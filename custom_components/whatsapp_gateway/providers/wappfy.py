@@ -89,6 +89,8 @@ class Wappfy(Provider):
         if rows < total:
             # an instance was deleted while the pages were read, and others moved up
             raise BadResponse("The list is incomplete")
+        if not self._questions:
+            return tuple(found.values())
         return tuple(self._with_phone_number(one) for one in found.values())
 
     async def _page(self, number: int, limit: int = 0) -> _Page:
