@@ -20,6 +20,7 @@ from .harness.helpers import (
     POLL,
     device_names,
     enable_entities,
+    pass_polls,
     press,
     raised_issues,
     state_of,
@@ -33,12 +34,6 @@ if TYPE_CHECKING:
 
     from .gateways import Gateway, VirtualPhone
     from .harness.clock import Clock
-
-
-async def pass_polls(clock: Clock, polls: int) -> None:
-    """Let a number of polls happen."""
-    for _ in range(polls):
-        await clock.run(POLL)
 
 
 async def test_linked_after_finish_without_linking(

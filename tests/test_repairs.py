@@ -21,6 +21,7 @@ from .harness.helpers import (
     BUTTONS,
     POLL,
     enable_entities,
+    pass_polls,
     press,
     raised_issues,
     remember_linked,
@@ -47,12 +48,6 @@ TROUBLES = [
     (State.FAILED, "instance_failed"),
 ]
 """States of a linked instance in which it needs attention, and the issues."""
-
-
-async def pass_polls(clock: Clock, polls: int) -> None:
-    """Let a number of polls happen."""
-    for _ in range(polls):
-        await clock.run(POLL)
 
 
 @pytest.mark.parametrize(("state", "key"), TROUBLES)

@@ -53,6 +53,12 @@ async def until[T](ready: Callable[[], T], within: float = 300.0) -> T:
     return result
 
 
+async def pass_polls(clock: Clock, polls: int) -> None:
+    """Let a number of polls happen."""
+    for _ in range(polls):
+        await clock.run(POLL)
+
+
 def state_of(hass: HomeAssistant, entity_id: str) -> str:
     """Return the state of an entity that exists."""
     state = hass.states.get(entity_id)
