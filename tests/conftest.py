@@ -19,20 +19,27 @@ from custom_components.whatsapp_gateway.const import DOMAIN
 from custom_components.whatsapp_gateway.providers import PROVIDERS
 
 from .gateways import GATEWAYS, Gateway, VirtualPhone
+from .gateways.machine import State
+from .harness.authority import Authority
 from .harness.clock import Clock
 from .harness.dialog import Dialog
 from .harness.facts import SUPPORTED
+from .harness.helpers import pass_polls, raised_issues, remember_linked
 from .harness.leaks import LISTENER, told
 from .harness.names import Names
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
     from freezegun.api import FrozenDateTimeFactory
 
     from homeassistant.core import HomeAssistant
 
     from custom_components.whatsapp_gateway.providers.base import Provider
+
+    from .gateways.machine import Session
+
+    type Open = Callable[..., Awaitable[Session]]
 
 SLOWEST = ("long_run", "faults", "fuzz")
 """Folders whose tests take longest, the slowest first."""
@@ -134,6 +141,12 @@ async def clock(freezer: FrozenDateTimeFactory) -> Clock:
     return Clock(asyncio.get_running_loop(), freezer)
 
 
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Return a certificate authority, made before time stands still."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
 @pytest.fixture
 def names() -> Names:
     """Return the resolver of all who ask the gateway."""
@@ -208,3 +221,57 @@ def entry(hass: HomeAssistant, provider_key: str, gateway: Gateway) -> MockConfi
     )
     entry.add_to_hass(hass)
     return entry
+
+
+@pytest.fixture(params=["setup", "configure", "repair"])
+def place(request: pytest.FixtureRequest) -> str:
+    """Return each kind of dialog that links an instance in turn."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def open_linking(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    dialog: Dialog,
+    clock: Clock,
+    place: str,
+) -> Open:
+    """Return a function that opens the dialog at its QR code, for a new instance.
+
+    With `how="phone"` it is opened at the form for a phone number.
+    """
+
+    async def show(how: str) -> None:
+        if how == "scan":
+            await dialog.scan()
+        else:
+            await dialog.choose(how)
+
+    async def open_it(
+        state: State, *, name: str = "Home", how: str = "scan", **fault: Any
+    ) -> Session:
+        session = gateway.add(name, state, scale=0.1 if state is State.WAITING else 1)
+        if place == "setup":
+            await hass.config_entries.async_remove(entry.entry_id)
+            await dialog.sign_in(gateway)
+        else:
+            remember_linked(hass, entry, session)
+            assert await hass.config_entries.async_setup(entry.entry_id)
+        if place == "repair":
+            await pass_polls(clock, 3)
+            [issue] = raised_issues(hass)
+            gateway.fail("*", **fault)
+            await dialog.open_fix(issue)
+            await show(how)
+            return session
+        if place == "configure":
+            await dialog.open_options(entry)
+        gateway.fail("*", **fault)
+        await dialog.choose("link")
+        await show(how)
+        return session
+
+    return open_it

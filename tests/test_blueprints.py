@@ -20,6 +20,7 @@ from pytest_homeassistant_custom_component.common import (
 )
 
 from .gateways.machine import State
+from .harness.facts import needs
 from .harness.helpers import BUTTONS, state_of
 from .harness.qr_reader import read_qr
 
@@ -119,6 +120,10 @@ async def test_metadata(
     blueprints = (await client.receive_json())["result"]
 
     assert blueprints.keys() == {
+        "whatsapp_gateway/answer_with_assist.yaml",
+        "whatsapp_gateway/ask_question.yaml",
+        "whatsapp_gateway/camera_picture.yaml",
+        "whatsapp_gateway/daily_summary.yaml",
         "whatsapp_gateway/not_linked.yaml",
         "whatsapp_gateway/restart_failed.yaml",
     }
@@ -281,12 +286,15 @@ async def test_phones(
     await clock.run(40)
     assert [call.data["title"] for call in told] == ["WhatsApp: Home"] * 3
     assert [call.data["message"] for call in told] == [
-        "Home is no longer linked (Disconnected). Link it again in Home Assistant.",
+        (
+            "Home is not connected (Disconnected)."
+            " Open Home Assistant to connect or link it again."
+        ),
         (
             "Home is no longer linked. Scan this code with WhatsApp within a minute,"
             " or open Home Assistant for a new code."
         ),
-        "Home is linked again.",
+        "Home is connected again.",
     ]
     [device] = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
     page = f"/config/devices/device/{device.id}"
@@ -297,6 +305,7 @@ async def test_phones(
     assert told[2].data["data"] == without
 
 
+@needs("says_failed")
 async def test_restart_failed(
     hass: HomeAssistant,
     gateway: Gateway,
@@ -314,7 +323,7 @@ async def test_restart_failed(
     assert gateway.count(route) == 0
 
     for tries in (1, 2, 3):
-        await clock.run(50)
+        await clock.run(50 + gateway.failure_delay)
         assert gateway.count(route) == tries
         assert told == []
         await clock.run(250)
@@ -335,6 +344,7 @@ async def test_restart_failed(
     assert gateway.count(route) == 4
 
 
+@needs("says_failed")
 async def test_restart_helps(
     hass: HomeAssistant,
     gateway: Gateway,
@@ -380,6 +390,7 @@ async def test_restart_helps(
     assert told == []
 
 
+@needs("says_failed")
 async def test_restart_failed_anew(
     hass: HomeAssistant,
     gateway: Gateway,

@@ -51,6 +51,9 @@ async def test_account(
     told = await get_diagnostics_for_config_entry(hass, hass_client, entry)
 
     [instance] = told.pop("instances")
+    assert (told.pop("push") is not None) is gateway.has("events")
+    messages = {"receive": "no", "events": {}, "dropped": {}, "queued": 0}
+    assert told.pop("messages") == messages
     assert told == {
         "provider": entry.title,
         "default_url": False,
@@ -60,6 +63,8 @@ async def test_account(
         "poll_interval": "0:00:30",
         "last_error": "BadResponse",
         "instance_count": 1,
+        "recipient_count": 0,
+        "webhook": {"on": False, "calls": 0, "seconds_since_call": None},
         "being_linked": 0,
     }
     assert instance["status"] == "connected"
@@ -96,7 +101,7 @@ async def test_no_secret(
         assert secret not in json.dumps(told)
 
 
-@needs("types")
+@needs("types_in_list")
 async def test_type_is_redacted(
     hass: HomeAssistant,
     gateway: Gateway,
@@ -104,8 +109,7 @@ async def test_type_is_redacted(
     hass_client: ClientSessionGenerator,
 ) -> None:
     """A type with a secret in it is neither shown nor long, and any other is shown."""
-    usual = gateway.create_body("Home")["type"]
-    gateway.add("Home", State.CONNECTED, type=usual)
+    usual = gateway.add("Home", State.CONNECTED).type
     gateway.add("Shop", State.CONNECTED, type=f"{gateway.key} +{NUMBER} {'long ' * 99}")
     assert await hass.config_entries.async_setup(entry.entry_id)
     told = await get_diagnostics_for_config_entry(hass, hass_client, entry)

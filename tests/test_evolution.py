@@ -12,12 +12,20 @@ import pytest
 from custom_components.whatsapp_gateway.pairing.engine import Phase, pair
 from custom_components.whatsapp_gateway.pairing.live_code import LiveCode
 from custom_components.whatsapp_gateway.providers.evolution import Evolution
+from custom_components.whatsapp_gateway.providers.evolution_messages import send_call
+from custom_components.whatsapp_gateway.providers.messages import (
+    IncomingMessage,
+    OutgoingMessage,
+    Poll,
+)
 from custom_components.whatsapp_gateway.providers.models import (
     Action,
     BadResponse,
     CodeRejected,
     Feature,
+    InstanceChanged,
     InstanceStatus,
+    MaybeSent,
     NotActivated,
     NotFound,
     Rejected,
@@ -26,11 +34,14 @@ from custom_components.whatsapp_gateway.providers.models import (
     UnsupportedServer,
 )
 
+from .gateways.client import Client
 from .gateways.evolution import EvolutionGateway
-from .gateways.evolution_instance import BOOT, CODE_LIFE, LOGOUT
+from .gateways.evolution_instance import BOOT, CODE_LIFE
 from .gateways.evolution_server import REMOVAL
 from .gateways.machine import State
+from .gateways.webhooks import Endpoint
 from .harness.calls import answer
+from .harness.helpers import until
 from .harness.pairings import first_code, phases
 
 if TYPE_CHECKING:
@@ -45,6 +56,8 @@ if TYPE_CHECKING:
     from .harness.clock import Clock
 
 NUMBER = "4915112345678"
+CHAT = f"{NUMBER}@s.whatsapp.net"
+GROUP = "120363025246125486@g.us"
 POLL = 30.0
 HIDDEN_ERROR = b'{"error": true, "message": "[object Object]"}'
 both_versions = pytest.mark.parametrize("version", ["2.3.7", "2.4.0"])
@@ -150,9 +163,8 @@ async def test_life_of_an_instance(
     await clock.run(BOOT)
     assert await status_of(provider) is InstanceStatus.CONNECTED
 
+    # the gateway answers before it has finished
     await provider.perform(Action.LOGOUT, "home")
-    assert await status_of(provider) is InstanceStatus.CONNECTED
-    await clock.run(LOGOUT)
     one = await listed(provider)
     assert (one.status, one.phone_number) == (InstanceStatus.DISCONNECTED, None)
     # nothing left to do
@@ -175,7 +187,10 @@ async def test_life_of_an_instance(
 async def test_facts(provider: Evolution) -> None:
     """The account offers what the gateway can do, and nothing that it can't."""
     assert Action.DISCONNECT not in provider.actions
-    assert provider.features == Feature.CREATE | Feature.PAIRING_CODE
+    offered = Feature.CREATE | Feature.PAIRING_CODE | Feature.WEBHOOKS
+    assert offered in provider.features
+    lacking = Feature.EVENTS | Feature.METADATA | Feature.LAST_SEEN
+    assert not provider.features & lacking
     assert provider.dashboard_url == f"{provider.url}/manager"
 
 
@@ -842,3 +857,317 @@ async def test_recognition(
     start = clock.time()
     assert not await Evolution.recognizes(session, gateway.url)
     assert clock.time() - start < 6.1  # aiohttp rounds up
+
+
+async def test_webhook(gateway: EvolutionGateway, provider: Evolution) -> None:
+    """The webhook of an instance is only replaced if nobody uses it."""
+    home, shop, gone = (gateway.add(name) for name in ("Home", "Shop", "Gone"))
+    url = "http://192.168.1.2:8123/api/webhook/1"
+    other = Endpoint(shop.uuid, "http://other.example.com", "me")
+    unused = Endpoint(home.uuid, "http://other.example.com", "me", active=False)
+    gateway.webhooks.set(other)
+    gateway.webhooks.set(unused)
+    del gateway.sessions[gone.id]
+    names = [home.id, shop.id, gone.id]
+    expected = {home.id: True, shop.id: False, gone.id: True}
+    for _ in range(2):
+        assert await provider.register_webhook(url, "secret", names) == expected
+    endpoint = gateway.webhooks.endpoints[home.uuid]
+    assert endpoint.url == url
+    assert endpoint.active
+    assert [*endpoint.headers.values()] == ["secret"]
+    assert "MESSAGES_UPSERT" not in endpoint.events
+
+    gateway.fail("webhook_set", status=403)
+    await provider.unregister_webhook(url, names)
+    gateway.heal()
+    await provider.unregister_webhook(url, names)
+    assert gateway.webhooks.active == [other]
+
+
+async def test_webhook_of_an_instance_that_is_not_loaded(
+    gateway: EvolutionGateway, provider: Evolution
+) -> None:
+    """An instance that the server has not loaded does not hinder the others."""
+    unloaded, home = gateway.add("Unloaded"), gateway.add("Home")
+    unloaded.loaded = False
+    url = "http://192.168.1.2:8123/api/webhook/1"
+    names = [unloaded.id, home.id]
+    assert await provider.register_webhook(url, "secret", names) == {home.id: True}
+    with pytest.raises(Unreachable):
+        await provider.register_webhook(url, "secret", names[:1])
+    gateway.fail("webhook_find", status=500, times=1)
+    await provider.unregister_webhook(url, names)
+    assert gateway.webhooks.active == []
+
+    gateway.fail("webhook_find", hang=True)
+    for call in (
+        provider.register_webhook(url, "secret", names),
+        provider.unregister_webhook(url, names),
+    ):
+        asked = gateway.count("webhook_find")
+        with pytest.raises(Unreachable):
+            await call
+        assert gateway.count("webhook_find") == asked + 1
+    gateway.heal()
+    unloaded.loaded = True
+    assert len(await provider.register_webhook(url, "secret", names)) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "event"),
+    [
+        (
+            {"event": "qrcode.updated", "instance": "Home", "data": {}},
+            InstanceChanged(instance_id="Home", has_code=True),
+        ),
+        (
+            {"event": "connection.update", "instance": "Home"},
+            InstanceChanged(instance_id="Home"),
+        ),
+        ({"event": "connection.update", "instance": 1}, InstanceChanged()),
+        ([], InstanceChanged()),
+    ],
+)
+def test_parse_webhook(
+    provider: Evolution, body: Any, event: InstanceChanged | None
+) -> None:
+    """A call tells which instance has changed, and whether it has a new code."""
+    assert provider.parse_webhook(json.dumps(body).encode()) == event
+
+
+async def test_webhook_routes(
+    gateway: EvolutionGateway, session: ClientSession
+) -> None:
+    """The simulated server refuses settings as the real one does."""
+    home = gateway.add("Home")
+    ask = Client(session, gateway, "apikey")
+    assert (await ask("GET", "/webhook/find/Home")).body is None
+    for settings in (
+        {},
+        {"enabled": True, "url": "nowhere", "events": []},
+        {"enabled": True, "url": "http://a.test", "events": ["HUNGER"]},
+    ):
+        answered = await ask("POST", "/webhook/set/Home", {"webhook": settings})
+        assert answered.status == 400
+    settings = {"enabled": True, "url": gateway.url, "events": [], "byEvents": True}
+    await ask("POST", "/webhook/set/Home", {"webhook": settings})
+    home.start()
+    await until(lambda: gateway.webhooks.statuses)
+    assert gateway.asked[-1].path.startswith("/connection-update")
+
+
+# Messages
+
+
+TEXT = OutgoingMessage(text="Hello")
+
+
+@both_versions
+async def test_not_on_whatsapp(gateway: EvolutionGateway, provider: Evolution) -> None:
+    """The server looks for the number or the group first, and says what is wrong."""
+    linked(gateway)
+
+    with pytest.raises(Rejected) as raised:
+        await provider.send("home", "4930123456@s.whatsapp.net", TEXT)
+    assert str(raised.value) == "This number is not on WhatsApp."
+    with pytest.raises(Rejected) as raised:
+        await provider.send("home", "1203@g.us", TEXT)
+    assert str(raised.value) == "The gateway does not know this group."
+    with pytest.raises(Rejected, match="does not meet minimum"):
+        await provider.send(
+            "home", CHAT, OutgoingMessage(poll=Poll(question="?", options=("a",)))
+        )
+    assert not gateway.sent
+
+
+async def test_groups_without_people(
+    gateway: EvolutionGateway, provider: Evolution
+) -> None:
+    """The groups are listed even if the people can't be."""
+    linked(gateway)
+    gateway.fail("contacts", status=500)
+    assert {chat.id for chat in await provider.chats("home")} == gateway.groups.keys()
+    gateway.heal()
+    assert len(await provider.chats("home")) > len(gateway.groups)
+
+
+async def test_connection_closed(
+    gateway: EvolutionGateway, provider: Evolution
+) -> None:
+    """Each error of a closed instance is told from others, which may be anything."""
+    instance = linked(gateway)
+    await provider.send("home", CHAT, TEXT)
+    instance.state = State.STOPPED
+    for chat in (CHAT, "12025550123@s.whatsapp.net"):
+        with pytest.raises(Rejected, match="The instance is not connected"):
+            await provider.send("home", chat, TEXT)
+        with pytest.raises(Rejected, match="The instance is not connected"):
+            await provider.chats("home")
+    gateway.fail("send", status=500, code="internal", message="Out of memory")
+    with pytest.raises(MaybeSent):
+        await provider.send("home", CHAT, TEXT)
+    gateway.heal()
+    instance.state = State.CONNECTED
+    await provider.send("home", CHAT, TEXT)
+
+
+@pytest.mark.parametrize(
+    ("message", "sent"),
+    [
+        # the server answers 400 to whatever fails in a send, also after it
+        (["PrismaClientKnownRequestError: Can't reach the database"], True),
+        (["AxiosError: Request failed with status code 500"], True),
+        (["Text is required"], False),
+        (["[object Object]"], False),
+    ],
+)
+async def test_refused_or_unclear(
+    gateway: EvolutionGateway, provider: Evolution, message: list[str], *, sent: bool
+) -> None:
+    """An exception may follow the sending, and other refusals precede it."""
+    linked(gateway)
+    gateway.fail("send", status=400, code="bad", message=message)
+    with pytest.raises(MaybeSent if sent else Rejected):
+        await provider.send("home", CHAT, TEXT)
+    # that answer has a meaning for messages alone
+    gateway.fail("chats", status=400, code="bad", message=message)
+    with pytest.raises(Rejected) as raised:
+        await provider.chats("home")
+    assert "group" not in str(raised.value)
+    gateway.fail("send", status=500, code="bad", message=["[object Object]"])
+    with pytest.raises(MaybeSent):
+        await provider.send("home", CHAT, TEXT)
+
+    gateway.heal()
+    await provider.send("home", CHAT, TEXT)
+    await provider.chats("home")
+
+
+async def test_keys_of_reactions(
+    gateway: EvolutionGateway, provider: Evolution
+) -> None:
+    """A reaction repeats what is known of the message, which phones need in groups."""
+    provider.receives = True
+    sent_id = await provider.send("home", GROUP, TEXT) if linked(gateway) else None
+    received = {
+        "key": {"remoteJid": GROUP, "id": "3EB0", "participant": "9@lid"},
+        "message": {"conversation": "hi"},
+    }
+    provider.parse_webhook(webhook_body(received))
+
+    for message_id, known in (
+        (sent_id, {"remoteJid": GROUP, "fromMe": True}),
+        ("3EB0", {"remoteJid": GROUP, "fromMe": False, "participant": "9@lid"}),
+        ("unknown", {"remoteJid": CHAT, "fromMe": False}),
+    ):
+        key = provider._keys.get(("home", message_id or ""))
+        message = OutgoingMessage(reaction="👍", reply_to=message_id)
+        call = send_call("my home", CHAT, message, key)
+        assert call.path == "/message/sendReaction/my%20home"
+        assert call.body == {"key": {**known, "id": message_id}, "reaction": "👍"}
+
+
+async def test_key_of_another_message(
+    gateway: EvolutionGateway, provider: Evolution
+) -> None:
+    """A reaction doesn't go to whoever repeats the ID of a message in another chat."""
+    provider.receives = True
+    linked(gateway)
+    for chat in (CHAT, "12025550199@s.whatsapp.net"):
+        key = {"remoteJid": chat, "id": "3EB0"}
+        data = {"key": key, "message": {"conversation": "hi"}}
+        provider.parse_webhook(webhook_body(data))
+
+    await provider.send("home", CHAT, OutgoingMessage(reaction="👍", reply_to="3EB0"))
+
+    assert [one.chat_id for one in gateway.sent] == [CHAT]
+
+
+def webhook_body(data: Any) -> bytes:
+    """Return what the server calls with when a message has arrived."""
+    event = {"event": "messages.upsert", "instance": "home", "data": data}
+    return json.dumps(event).encode()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        [],
+        {},
+        {"key": {}},
+        {"key": {"remoteJid": CHAT, "id": "1"}},
+        {"key": {"remoteJid": CHAT, "id": "1"}, "message": {"protocolMessage": {}}},
+        {"key": {"remoteJid": CHAT}, "message": {"conversation": "hi"}},
+        {"key": {"remoteJid": "status@broadcast"}, "message": {"conversation": "hi"}},
+        {
+            "key": {"remoteJid": "status@broadcast", "remoteJidAlt": CHAT, "id": "1"},
+            "message": {"conversation": "hi"},
+        },
+    ],
+    ids=str,
+)
+def test_no_message(provider: Evolution, data: Any) -> None:
+    """What is incomplete or invisible is no message."""
+    provider.receives = True
+    assert provider.parse_webhook(webhook_body(data)) is None
+
+    good = {"key": {"remoteJid": CHAT, "id": "1"}, "message": {"conversation": "hi"}}
+    for one in (good, [good]):
+        message = provider.parse_webhook(webhook_body(one))
+        assert isinstance(message, IncomingMessage)
+        assert (message.text, message.sender_id) == ("hi", CHAT)
+    provider.receives = False
+    assert provider.parse_webhook(webhook_body(good)) is None
+
+
+async def test_learned_lid(provider: Evolution) -> None:
+    """A number that one message tells is known for the next one."""
+    provider.receives = True
+    message = {"conversation": "hi"}
+    first, second = (
+        {"key": key | {"id": "1", "fromMe": False}, "message": message}
+        for key in (
+            {"remoteJid": "7@lid", "remoteJidAlt": CHAT},
+            {"remoteJid": GROUP, "participant": "7@lid"},
+        )
+    )
+    direct = provider.parse_webhook(webhook_body(first))
+    assert isinstance(direct, IncomingMessage)
+    assert direct.chat_id == CHAT
+    in_group = provider.parse_webhook(webhook_body(second))
+    assert isinstance(in_group, IncomingMessage)
+    assert in_group.sender_id == "7@lid"
+    assert (await provider.complete(in_group)).sender_id == CHAT
+
+
+async def test_webhook_of_messages(
+    gateway: EvolutionGateway, provider: Evolution
+) -> None:
+    """A webhook of ours also gets messages, as long as the user wants them."""
+    home = gateway.add("Home")
+    url = "http://192.168.1.2:8123/api/webhook/1"
+    for provider.receives in (False, True, False):
+        assert all((await provider.register_webhook(url, "secret", [home.id])).values())
+        events = gateway.webhooks.endpoints[home.uuid].events
+        assert ("MESSAGES_UPSERT" in events) is provider.receives
+        assert "CONNECTION_UPDATE" in events
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b"[]", b'{"base64": ""}', b'{"base64": "?"}'], ids=str
+)
+async def test_odd_file(
+    gateway: EvolutionGateway, provider: Evolution, body: bytes
+) -> None:
+    """An answer without a file is an error that doesn't show it."""
+    provider.receives = True
+    data = {"key": {"remoteJid": CHAT, "id": "1"}, "message": {"imageMessage": {}}}
+    message = provider.parse_webhook(webhook_body(data))
+    assert isinstance(message, IncomingMessage)
+    linked(gateway)
+    gateway.fail("download", body=body)
+
+    with pytest.raises(BadResponse):
+        await provider.download(message)

@@ -41,11 +41,15 @@ class Caller:
         """Use the account of the tests."""
         self.session, self.gateway, self.key = session, gateway, gateway.key
 
-    async def __call__(self, method: str, path: str = "", **body: Any) -> Any:
+    async def __call__(
+        self, method: str, path: str = "", base_path: str | None = None, **body: Any
+    ) -> Any:
         """Return the status, the headers and the JSON of an answer."""
+        if base_path is None:
+            base_path = self.gateway.base_path
         async with self.session.request(
             method,
-            f"{self.gateway.url}{self.gateway.base_path}{path}",
+            f"{self.gateway.url}{base_path}{path}",
             json=body or None,
             headers=self.gateway.headers(self.key),
         ) as response:
@@ -98,17 +102,25 @@ async def test_examples(
 
 
 async def test_refusals(gateway: Gateway, call: Caller) -> None:
-    """Bad bodies, other customers' instances and wrong keys are refused."""
+    """Other customers' instances and wrong keys are refused."""
     theirs = gateway.add("Theirs", owner="somebody else")
-    one = f"/{theirs.id}"
     paths = {route.kwargs["name"]: route.path for route in gateway.routes()}
-    status_path = paths["one"].format(id=theirs.id).removeprefix(gateway.base_path)
 
-    assert (await call("POST", nothing=1))[0] == 422
-    assert (await call("GET", status_path))[0] == 404
-    assert (await call("DELETE", one))[0] == 404
+    one = paths["one"].format(id=theirs.id)
+    assert (await call("GET", one, base_path=""))[0] == 404
+    await call("DELETE", paths["delete"].format(id=theirs.id), base_path="")
+    assert gateway.sessions == {theirs.id: theirs}
     call.key = "wrong"
     assert (await call("GET"))[0] == 401
+
+
+@pytest.mark.parametrize("provider_key", ["wappfy", "whatisup"])
+async def test_bad_requests(gateway: Gateway, call: Caller) -> None:
+    """Bad bodies are refused, and so is to delete another customer's instance."""
+    theirs = gateway.add("Theirs", owner="somebody else")
+
+    assert (await call("POST", nothing=1))[0] == 422
+    assert (await call("DELETE", f"/{theirs.id}"))[0] == 404
 
 
 @pytest.mark.parametrize("provider_key", ["wappfy"])
@@ -187,4 +199,5 @@ async def test_phone(gateway: Gateway) -> None:
 
     home.state = State.CONNECTED
     phone.unlink(home.id)
-    assert (home.state, home.linked, home.phone_number) == (State.STOPPED, False, None)
+    assert home.state is gateway.unlinked
+    assert (home.linked, home.phone_number) == (False, None)

@@ -22,23 +22,24 @@ from custom_components.whatsapp_gateway.const import DOMAIN
 from custom_components.whatsapp_gateway.pairing import engine
 
 from .gateways.machine import State
-from .harness.facts import needs
-from .harness.helpers import POLL, raised_issues, remember_linked, state_of, until
+from .harness.facts import lacks, needs
+from .harness.helpers import (
+    raised_issues,
+    state_of,
+    status_of,
+    until,
+)
 from .harness.qr_reader import read_data_uri
 from .harness.texts import suggested_values
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from homeassistant.core import Event, HomeAssistant
     from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+    from .conftest import Open
     from .gateways import Gateway, VirtualPhone
-    from .gateways.machine import Session
     from .harness.clock import Clock
     from .harness.dialog import Dialog
-
-    type Open = Callable[..., Awaitable[Session]]
 
 BAN = "WhatsApp may ban numbers"
 TRAP = "![x](https://evil.example/x.png) <img src=x> *Bob* & [y](z)"
@@ -51,52 +52,10 @@ SUBSCRIBED = 2.0
 """Seconds after the first response by which any browser hears of changes."""
 
 
-@pytest.fixture(params=["setup", "configure", "repair"])
-def place(request: pytest.FixtureRequest) -> str:
-    """Return each kind of dialog in turn."""
-    kind: str = request.param
-    return kind
-
-
-@pytest.fixture
-def open_linking(
-    hass: HomeAssistant,
-    gateway: Gateway,
-    entry: MockConfigEntry,
-    dialog: Dialog,
-    clock: Clock,
-    place: str,
-) -> Open:
-    """Return a function that opens the dialog at its QR code, for a new instance."""
-
-    async def open_it(state: State, *, name: str = "Home", **fault: Any) -> Session:
-        session = gateway.add(name, state, scale=0.1 if state is State.WAITING else 1)
-        if place == "setup":
-            await hass.config_entries.async_remove(entry.entry_id)
-            await dialog.sign_in(gateway)
-        else:
-            remember_linked(hass, entry, session)
-            assert await hass.config_entries.async_setup(entry.entry_id)
-        if place == "repair":
-            for _ in range(3):
-                await clock.run(POLL)
-            [issue] = raised_issues(hass)
-            gateway.fail("*", **fault)
-            await dialog.open_fix(issue)
-            return session
-        if place == "configure":
-            await dialog.open_options(entry)
-        gateway.fail("*", **fault)
-        await dialog.choose("link")
-        return session
-
-    return open_it
-
-
-async def expire(dialog: Dialog, clock: Clock) -> None:
+async def expire(gateway: Gateway, dialog: Dialog, clock: Clock) -> None:
     """Let all codes expire."""
     await dialog.code()
-    await clock.run(165)
+    await clock.run(sum(gateway.code_lives) + 5)
     await dialog.wait_for()
     assert dialog.step == "pairing_ended"
 
@@ -225,16 +184,17 @@ async def test_codes_expired(
 ) -> None:
     """After all codes expired, a menu with a neutral text offers to try again."""
     await open_linking(State.STOPPED)
-    await expire(dialog, clock)
+    await expire(gateway, dialog, clock)
     assert dialog.result["type"] is FlowResultType.MENU
     assert dialog.step == "pairing_ended"
-    assert dialog.options == ["pair", "finish"]
+    assert dialog.options[0] == "scan"
+    assert dialog.options[-1] == "finish"
     assert dialog.text == (
         "**Home** isn't linked to a phone yet. "
-        "All QR codes expired before one was scanned."
+        "All codes expired before the phone was linked."
     )
 
-    await dialog.choose("pair")
+    await dialog.choose("scan")
     phone.scan(await dialog.code())
     await dialog.wait_for()
     assert dialog.result["type"] is (
@@ -250,7 +210,7 @@ async def test_codes_expired(
         ({"body": b"{}"}, "The gateway returned an unexpected response."),
         ({"status": 401}, "The gateway rejected the API key."),
         (
-            {"status": 403, "code": "no", "message": "*Pay* [now]"},
+            {"status": 422, "code": "no", "message": "*Pay* [now]"},
             r"The gateway rejected the request: \*Pay\* \[now\]",
         ),
     ],
@@ -275,7 +235,7 @@ async def test_pairing_fails(
     assert dialog.text == f"**Home** isn't linked to a phone yet. {text}"
     gateway.heal()
 
-    await dialog.choose("pair")
+    await dialog.choose("scan")
     await dialog.code()
     gateway.fail("one", **fault)
     await dialog.wait_for()
@@ -290,6 +250,7 @@ async def test_pairing_fails(
         hass.config_entries.flow.async_abort(flow["flow_id"])
 
 
+@needs("says_failed")
 async def test_instance_fails(
     dialog: Dialog, open_linking: Open, phone: VirtualPhone
 ) -> None:
@@ -300,7 +261,7 @@ async def test_instance_fails(
     await dialog.wait_for()
     assert "could not start or link this instance" in dialog.text
 
-    await dialog.choose("pair")
+    await dialog.choose("scan")
     phone.scan(await dialog.code())
     await dialog.wait_for()
     assert one.state is State.CONNECTED
@@ -330,7 +291,7 @@ async def test_deleted_before_finish(
 ) -> None:
     """The end of the dialog says that the instance is deleted, not that it waits."""
     await open_linking(State.STOPPED)
-    await expire(dialog, clock)
+    await expire(gateway, dialog, clock)
     gateway.sessions.clear()
     await dialog.choose("finish")
 
@@ -339,11 +300,16 @@ async def test_deleted_before_finish(
 
 
 async def test_linked_elsewhere_before_finish(
-    hass: HomeAssistant, dialog: Dialog, open_linking: Open, place: str, clock: Clock
+    hass: HomeAssistant,
+    gateway: Gateway,
+    dialog: Dialog,
+    open_linking: Open,
+    place: str,
+    clock: Clock,
 ) -> None:
     """The end of the dialog says so if the instance was linked meanwhile."""
     session = await open_linking(State.STOPPED)
-    await expire(dialog, clock)
+    await expire(gateway, dialog, clock)
     session.state = State.CONNECTED
     await dialog.choose("finish")
 
@@ -366,16 +332,16 @@ async def test_closed_dialog(
     await dialog.code()
     dialog.close()
     await clock.settle()
-    asked = gateway.count("one")
+    asked = gateway.count(gateway.qr_route)
     await clock.run(60)
 
-    assert gateway.count("one") == asked
+    assert gateway.count(gateway.qr_route) == asked
     entry = account(hass)
     assert entry.state is ConfigEntryState.LOADED
     assert len(gateway.sessions) == 1
     assert state_of(hass, "sensor.home_status") == "scan_qr"
     await dialog.open_options(entry)
-    assert dialog.options == ["link", "create"]
+    assert dialog.options[:2] == ["link", "create"]
 
 
 async def test_closed_browser(
@@ -383,14 +349,14 @@ async def test_closed_browser(
 ) -> None:
     """A dialog that nobody looks at ends its requests by itself."""
     await open_linking(State.WAITING)
-    await clock.run(engine.DEADLINE - 5)
-    asked = gateway.count("one")
-    await clock.run(10)
-    assert gateway.count("one") > asked
-    asked = gateway.count("one")
+    await clock.run(engine.DEADLINE - 15)
+    asked = gateway.count(gateway.qr_route)
+    await clock.run(20)
+    assert gateway.count(gateway.qr_route) > asked
+    asked = gateway.count(gateway.qr_route)
     await clock.run(60)
 
-    assert gateway.count("one") == asked
+    assert gateway.count(gateway.qr_route) == asked
     await dialog.look()
     assert dialog.step == "pairing_ended"
 
@@ -420,9 +386,9 @@ async def test_retry_chosen_twice(
 ) -> None:
     """Two browsers that try again at the same moment start one linking."""
     session = await open_linking(State.STOPPED)
-    await expire(dialog, clock)
+    await expire(gateway, dialog, clock)
     starts = session.starts
-    await asyncio.gather(*(dialog.choose("pair") for _ in range(2)))
+    await asyncio.gather(*(dialog.choose("scan") for _ in range(2)))
     code = await dialog.code()
     assert session.starts == starts + 1
     tasks = [one for one in asyncio.all_tasks() if "pairing" in one.get_name()]
@@ -496,12 +462,12 @@ async def test_account_removed_at_an_odd_moment(
         gateway.fail("one", status=429, headers={"Retry-After": "100"})
         await clock.run(5)
     else:
-        await expire(dialog, clock)
+        await expire(gateway, dialog, clock)
     await hass.config_entries.async_remove(account(hass).entry_id)
     await clock.run(5)
 
     if moment == "menu":
-        await dialog.choose("pair")
+        await dialog.choose("scan")
     asked = len(gateway.asked)
     await dialog.look() if moment != "menu" else await dialog.wait_for()
     assert dialog.reason == "account_gone"
@@ -512,13 +478,38 @@ async def test_account_removed_at_an_odd_moment(
 
 
 async def test_account_removed_before_finish(
-    hass: HomeAssistant, dialog: Dialog, open_linking: Open, clock: Clock
+    hass: HomeAssistant,
+    gateway: Gateway,
+    dialog: Dialog,
+    open_linking: Open,
+    clock: Clock,
 ) -> None:
     """Finishing without linking works also if the account was removed meanwhile."""
     await open_linking(State.STOPPED)
-    await expire(dialog, clock)
+    await expire(gateway, dialog, clock)
     await hass.config_entries.async_remove(account(hass).entry_id)
     await dialog.choose("finish")
+
+    assert dialog.reason == "not_linked"
+
+
+async def test_account_removed_while_it_finishes(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    dialog: Dialog,
+    open_linking: Open,
+    clock: Clock,
+) -> None:
+    """Finishing works also if the account is removed during the last refresh."""
+    await open_linking(State.STOPPED)
+    await expire(gateway, dialog, clock)
+    polls = gateway.count("list")
+    gateway.fail("list", late=3)
+    finish = asyncio.create_task(dialog.choose("finish"))
+    await until(lambda: gateway.count("list") > polls)
+    await hass.config_entries.async_remove(account(hass).entry_id)
+    await finish
+    await clock.run(3)
 
     assert dialog.reason == "not_linked"
 
@@ -634,6 +625,7 @@ async def test_choose_which(
     assert home.state is State.NEW
 
 
+@lacks("names_are_ids")
 async def test_same_names(gateway: Gateway, dialog: Dialog) -> None:
     """Instances of the same name are told apart by their IDs."""
     twins = [gateway.add("Twin"), gateway.add("Twin")]
@@ -666,6 +658,21 @@ async def test_deleted_before_it_is_chosen(
     assert dialog.reason == "instance_gone"
 
 
+async def test_linked_before_it_is_chosen(
+    hass: HomeAssistant, gateway: Gateway, dialog: Dialog
+) -> None:
+    """An instance that was linked while the form was open needs no link."""
+    home, _ = gateway.add("Home"), gateway.add("Shop")
+    await dialog.sign_in(gateway)
+    await dialog.choose("link")
+    home.state = State.CONNECTED
+    await account(hass).runtime_data.async_refresh()
+    await dialog.give(instance=home.id)
+
+    assert dialog.reason == "linked"
+    assert "Home" in dialog.text
+
+
 async def test_linked_before_link_is_chosen(
     hass: HomeAssistant, gateway: Gateway, dialog: Dialog
 ) -> None:
@@ -686,6 +693,7 @@ async def test_create(
     await dialog.sign_in(gateway)
     await dialog.choose("create")
     await dialog.give(name=" Home ")
+    await dialog.scan()
     assert dialog.result["type"] is FlowResultType.SHOW_PROGRESS
     assert dialog.result["description_placeholders"]["name"] == "Home"
     one = phone.scan(await dialog.code())
@@ -726,7 +734,7 @@ async def test_create_fails(
     await dialog.choose("create")
     await dialog.give(name="Home")
     assert dialog.errors == {"base": "rejected"}
-    assert dialog.result["description_placeholders"]["message"] == "Upgrade"
+    assert dialog.message == "The gateway rejected the request: Upgrade"
     assert suggested_values(dialog.result["data_schema"])["name"] == "Home"
 
     await dialog.give(name="Home")
@@ -770,7 +778,7 @@ async def test_created_only_once(
     assert dialog.errors == {"base": "cannot_connect"}
     if polled:
         await account(hass).runtime_data.async_refresh()
-        assert state_of(hass, "sensor.home_status") == "created"
+        assert state_of(hass, "sensor.home_status") == status_of(gateway, State.NEW)
     await dialog.give(name="Home")
 
     phone.scan(await dialog.code())
@@ -786,7 +794,7 @@ async def test_account_removed_at_a_form(
     await dialog.sign_in(gateway)
     await dialog.choose("create")
     await hass.config_entries.async_remove(account(hass).entry_id)
-    await dialog.give(**gateway.create_body("Home"))
+    await dialog.give(**gateway.fields("Home"))
 
     assert dialog.reason == "account_unavailable"
     assert gateway.sessions == {}
@@ -799,7 +807,7 @@ async def test_instance_without_a_qr_code(
     """An instance of a type that has no QR code is created, and never asked for one."""
     await dialog.sign_in(gateway)
     await dialog.choose("create")
-    fields = gateway.create_body("Home")
+    fields = gateway.fields("Home")
     types = dialog.result["data_schema"].schema["type"].config["options"]
     other = next(one["value"] for one in types if one["value"] != fields["type"])
     await dialog.give(**fields | {"type": other})
@@ -807,28 +815,8 @@ async def test_instance_without_a_qr_code(
     assert dialog.reason == "created"
     assert state_of(hass, "sensor.home_status") == "created"
     assert gateway.count("qr") == 0
-    await dialog.open_options(account(hass))
+    await dialog.open_form(account(hass), "create")
     assert dialog.step == "create"
-
-
-async def test_configure_goes_straight_to_its_only_option(
-    hass: HomeAssistant,
-    gateway: Gateway,
-    phone: VirtualPhone,
-    entry: MockConfigEntry,
-    dialog: Dialog,
-) -> None:
-    """Configure shows no menu of one option."""
-    gateway.add("Shop", State.CONNECTED)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await dialog.open_options(entry)
-    assert dialog.step == "create"
-    await dialog.give(name="Home")
-    phone.scan(await dialog.code())
-    await dialog.wait_for()
-
-    assert dialog.reason == "linked"
-    assert state_of(hass, "sensor.home_status") == "connected"
 
 
 @needs("bound_key")
@@ -839,18 +827,26 @@ async def test_configure_a_single_instance(
     entry: MockConfigEntry,
     dialog: Dialog,
 ) -> None:
-    """Configure of an API key for one instance shows its code at once."""
+    """Configure of an API key for one instance links it; one option needs no menu."""
     home = gateway.add("Home")
     gateway.bound[gateway.key] = home.id
     data = {**entry.data, "instance_id": home.id}
     hass.config_entries.async_update_entry(entry, data=data)
     assert await hass.config_entries.async_setup(entry.entry_id)
     await dialog.open_options(entry)
+    others = ["webhook"] * gateway.has("webhooks")
+    others += ["messages"] * gateway.has("receiving")
+    if others:
+        assert dialog.options == ["link", *others]
+        await dialog.choose("link")
     assert dialog.step == "pair"
     phone.scan(await dialog.code())
     await dialog.wait_for()
-
     assert dialog.reason == "linked"
+
+    await dialog.open_options(entry)
+    if len(others) == 1:
+        assert [dialog.step] == others
 
 
 async def test_configure_while_not_loaded(
@@ -861,5 +857,5 @@ async def test_configure_while_not_loaded(
     assert dialog.reason == "account_unavailable"
 
     assert await hass.config_entries.async_setup(entry.entry_id)
-    await dialog.open_options(entry)
+    await dialog.open_form(entry, "create")
     assert dialog.step == "create"

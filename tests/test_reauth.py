@@ -16,7 +16,7 @@ from custom_components.whatsapp_gateway.const import DOMAIN
 
 from .gateways.machine import State
 from .harness.dialog import Dialog
-from .harness.facts import needs, offers
+from .harness.facts import needs
 from .harness.helpers import (
     POLL,
     press,
@@ -268,7 +268,7 @@ async def test_late_rejection_of_the_old_key(
         late = asyncio.create_task(picture.refresh(0))
     else:
         await options.open_options(entry)
-        late = asyncio.create_task(options.choose("link"))
+        late = asyncio.create_task(options.link())
     await until(lambda: len(gateway.asked) > asked)
     gateway.heal()
     if how == "remove":
@@ -308,10 +308,10 @@ async def test_create_after_reauth(
 ) -> None:
     """A form that was open before a reauth uses the new API key."""
     assert await hass.config_entries.async_setup(entry.entry_id)
-    await dialog.open_options(entry)
+    await dialog.open_form(entry, "create")
     assert dialog.step == "create"
     change_key(gateway)
-    fields = gateway.create_body("Home")
+    fields = gateway.fields("Home")
     await dialog.give(**fields)
     assert dialog.errors == {"base": "invalid_auth"}
     await enter_new_key(hass)
@@ -324,7 +324,7 @@ async def test_create_after_reauth(
     assert not hass.config_entries.flow.async_progress()
 
 
-@offers("restart")
+@needs("says_failed", actions=["restart"])
 async def test_repair_after_reauth(
     hass: HomeAssistant,
     gateway: Gateway,
@@ -364,21 +364,21 @@ async def test_pairing_after_reauth(
     gateway.add("Home")
     assert await hass.config_entries.async_setup(entry.entry_id)
     await dialog.open_options(entry)
-    await dialog.choose("link")
+    await dialog.link()
     await dialog.code()
     change_key(gateway)
     await dialog.wait_for()
     assert dialog.step == "pairing_ended"
     await enter_new_key(hass)
 
-    await dialog.choose("pair")
+    await dialog.choose("scan")
     phone.scan(await dialog.code())
     await dialog.wait_for()
     assert dialog.reason == "linked"
     assert not hass.config_entries.flow.async_progress()
 
 
-@pytest.mark.parametrize("route", ["one", "create"])
+@pytest.mark.parametrize("route", ["one", "*"])
 async def test_key_rejected_in_configure(
     hass: HomeAssistant,
     gateway: Gateway,
@@ -389,11 +389,11 @@ async def test_key_rejected_in_configure(
     """A rejection that a dialog meets starts a reauth."""
     assert await hass.config_entries.async_setup(entry.entry_id)
     gateway.fail(route, status=401)
-    await dialog.open_options(entry)
-    await dialog.give(**gateway.create_body("Home"))
+    await dialog.open_form(entry, "create")
+    await dialog.give(**gateway.fields("Home"))
     await dialog.wait_for()
 
-    if route == "create":
+    if route == "*":
         assert dialog.errors == {"base": "invalid_auth"}
     else:
         assert dialog.step == "pairing_ended"

@@ -19,6 +19,7 @@ from .gateways.machine import State
 from .harness.facts import needs, offers
 from .harness.helpers import (
     BUTTONS,
+    ISSUES,
     POLL,
     enable_entities,
     pass_polls,
@@ -42,22 +43,13 @@ def titles(hass: HomeAssistant) -> list[str | None]:
     return [issue.translation_key for issue in raised_issues(hass)]
 
 
-TROUBLES = [
-    (State.STOPPED, "disconnected"),
-    (State.WAITING, "not_linked"),
-    (State.FAILED, "instance_failed"),
-]
-"""States of a linked instance in which it needs attention, and the issues."""
-
-
-@pytest.mark.parametrize(("state", "key"), TROUBLES)
+@pytest.mark.parametrize("state", [State.STOPPED, State.WAITING, State.FAILED])
 @pytest.mark.parametrize("restarted", [False, True])
 async def test_raised(
     hass: HomeAssistant,
     gateway: Gateway,
     entry: MockConfigEntry,
     state: State,
-    key: str,
     clock: Clock,
     *,
     restarted: bool,
@@ -71,7 +63,7 @@ async def test_raised(
     await pass_polls(clock, 1)
     assert titles(hass) == []
     await pass_polls(clock, 3)
-    assert titles(hass) == [key]
+    assert titles(hass) == [ISSUES[gateway.looks_like(state)]]
     [issue] = raised_issues(hass)
     assert issue.is_fixable
     assert issue.translation_placeholders == {"name": "Home"}
@@ -95,8 +87,12 @@ async def test_unlinked_on_the_phone(
     phone.unlink(session.id)
     await pass_polls(clock, 4)
     [issue] = raised_issues(hass)
+    assert issue.translation_key == ISSUES[gateway.unlinked]
 
     await dialog.open_fix(issue)
+    if gateway.unlinked is State.FAILED:
+        assert dialog.step == "restart"
+        await dialog.give()
     assert phone.scan(await dialog.code()) is session
     await dialog.wait_for()
 
@@ -161,7 +157,7 @@ async def test_expired_codes_are_no_failure(
     session = gateway.add("Home", State.CONNECTED)
     assert await hass.config_entries.async_setup(entry.entry_id)
     session.state = State.WAITING
-    await pass_polls(clock, 8)
+    await clock.run(sum(gateway.code_lives) + 2 * POLL)
 
     assert session.state is State.FAILED
     assert titles(hass) == ["not_linked"]
@@ -171,6 +167,7 @@ async def test_expired_codes_are_no_failure(
     assert titles(hass) == ["not_linked"]
 
 
+@needs("says_failed", "says_starting")
 async def test_starting_changes_nothing(
     hass: HomeAssistant,
     gateway: Gateway,
@@ -192,6 +189,7 @@ async def test_starting_changes_nothing(
     assert titles(hass) == ["not_linked"]
 
 
+@needs("says_starting")
 async def test_no_issue_while_it_starts(
     hass: HomeAssistant,
     gateway: Gateway,
@@ -209,7 +207,9 @@ async def test_no_issue_while_it_starts(
     assert titles(hass) == []
 
 
-@pytest.mark.parametrize("how", ["deleted", "disabled", "removed"])
+@pytest.mark.parametrize(
+    "how", ["deleted", "disabled", "disabled_while_unreachable", "removed"]
+)
 async def test_deleted(
     hass: HomeAssistant,
     gateway: Gateway,
@@ -226,7 +226,11 @@ async def test_deleted(
         case "deleted":
             del gateway.sessions[session.id]
             await pass_polls(clock, 1)
-        case "disabled":
+        case "disabled" | "disabled_while_unreachable":
+            if how == "disabled_while_unreachable":
+                gateway.fail("*", status=503)
+                await hass.config_entries.async_reload(entry.entry_id)
+                assert issues_of(hass, entry.entry_id)
             await hass.config_entries.async_set_disabled_by(
                 entry.entry_id, ConfigEntryDisabler.USER
             )
@@ -264,7 +268,7 @@ async def test_ignored(
         case "connected":
             session.state = State.CONNECTED
         case _:
-            session.state = State.STOPPED
+            session.state = State.WAITING
     assert await hass.config_entries.async_setup(entry.entry_id)
     assert issues_of(hass, entry.entry_id) == set()
     gateway.sessions[session.id] = session
@@ -313,6 +317,7 @@ async def test_not_linked_again(
     assert titles(hass) == ["not_linked"]
 
 
+@needs("says_failed")
 @pytest.mark.parametrize("linked", [True, False])
 async def test_restart_failed(
     hass: HomeAssistant,
@@ -344,7 +349,7 @@ async def test_restart_failed(
     assert titles(hass) == []
 
 
-@offers("restart")
+@needs("says_failed", actions=["restart"])
 async def test_restart_rejected(
     hass: HomeAssistant,
     gateway: Gateway,
@@ -362,10 +367,11 @@ async def test_restart_rejected(
     assert dialog.errors == {"base": "cannot_connect"}
 
     await dialog.give()
+    await dialog.scan()
     assert dialog.result["type"] is FlowResultType.SHOW_PROGRESS
 
 
-@offers("restart")
+@needs("says_failed", actions=["restart"])
 async def test_deleted_before_the_restart(
     hass: HomeAssistant,
     gateway: Gateway,
@@ -497,7 +503,7 @@ async def test_no_issue_while_linking(
     remember_linked(hass, entry, session)
     assert await hass.config_entries.async_setup(entry.entry_id)
     await dialog.open_options(entry)
-    await dialog.choose("link")
+    await dialog.link()
     await dialog.code()
     await clock.run(issues.PATIENCE + POLL)
     assert state_of(hass, "sensor.home_status") == "scan_qr"
@@ -520,7 +526,7 @@ async def test_finish_without_linking(
     remember_linked(hass, entry, session)
     assert await hass.config_entries.async_setup(entry.entry_id)
     await dialog.open_options(entry)
-    await dialog.choose("link")
+    await dialog.link()
     await dialog.code()
     await dialog.wait_for()
     assert dialog.step == "pairing_ended"

@@ -36,6 +36,7 @@ from .harness.leaks import NUMBER_SENSOR, Listener, leaked, told
 
 if TYPE_CHECKING:
     from homeassistant.components.recorder import Recorder
+    from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
@@ -106,6 +107,7 @@ async def live(
     clock: Clock,
 ) -> None:
     """Let an account be added, linked, looked at, unlinked, repaired and refused."""
+    gateway.events.on = gateway.has("events")
     one = gateway.add("Home", State.STOPPED)
     await dialog.sign_in(gateway, api_key="wrong")
     await dialog.give(url=gateway.url, api_key=gateway.key)
@@ -122,7 +124,8 @@ async def live(
     await until(lambda: state_of(hass, number) not in {STATE_UNKNOWN, "unavailable"})
     assert state_of(hass, number) == f"+{PHONE_NUMBER}"
 
-    one.linked, one.state = False, State.WAITING
+    one.unlink()
+    one.state = State.WAITING
     await entry.runtime_data.async_refresh()
     assert (await fetch_picture(hass_client))[0] == 200
     # Home Assistant reloads the account, whose entities were enabled, meanwhile
@@ -132,13 +135,15 @@ async def live(
     assert await dialog.code()
     assert one.code
     said = f"{gateway.key} {one.code.text} {data_uri('2@')} {PHONE_NUMBER}"
-    for route in (gateway.actions["connect"], "qr"):
+    for route in (gateway.actions["connect"], gateway.qr_route):
         gateway.fail(route, status=403, code="no", message=said)
     one.state = State.STOPPED
-    await entry.runtime_data.async_refresh()
+    # a gateway's connection may have to be lost for a while
+    await clock.run(2 * POLL)
     with pytest.raises(HomeAssistantError) as raised:
         await press(hass, "button.home_connect")
     assert leaked(f"{raised.value} {raised.value!r} {raised.value.__cause__!r}") == []
+    await break_events(hass, gateway, entry, clock, said)
     gateway.fail("list", status=401, code="no", message=said)
     await entry.runtime_data.async_refresh()
     told_here = await get_diagnostics_for_config_entry(hass, hass_client, entry)
@@ -146,6 +151,25 @@ async def live(
     for flow in hass.config_entries.flow.async_progress():
         assert leaked(str(flow)) == []
         hass.config_entries.flow.async_abort(flow["flow_id"])
+
+
+async def break_events(
+    hass: HomeAssistant, gateway: Gateway, entry: ConfigEntry, clock: Clock, said: str
+) -> None:
+    """Let all happen to a connection, whose address may hold the API key."""
+    faults: list[dict[str, Any]] = [
+        {"drop": True},
+        {"slow": True},
+        {"html": True},
+        {"redirect": "/elsewhere"},
+        *({"status": status, "message": said} for status in (401, 403, 429, 500, 501)),
+    ]
+    for fault in faults:
+        gateway.fail("events", code="no", **fault)
+        gateway.hang_up()
+        await hass.config_entries.async_reload(entry.entry_id)
+        await clock.run(POLL)
+    gateway.faults.pop("events")
 
 
 async def test_life(

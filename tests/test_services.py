@@ -15,13 +15,14 @@ from homeassistant.exceptions import (
     UnknownUser,
 )
 from homeassistant.helpers import device_registry as dr
+from homeassistant.util.yaml.objects import NodeStrClass
 from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
 
 from custom_components.whatsapp_gateway.const import DOMAIN
 
 from .gateways.machine import State
-from .harness.facts import lacks, needs
-from .harness.helpers import state_of
+from .harness.facts import SUPPORTED, lacks, needs
+from .harness.helpers import state_of, status_of
 from .harness.texts import ENGLISH
 
 if TYPE_CHECKING:
@@ -81,10 +82,10 @@ async def test_create(
     assert response == {
         "id": one.id,
         "name": "Shop",
-        "status": "created",
+        "status": status_of(gateway, State.NEW),
         "device_id": device_of(hass, entry, "Shop"),
     }
-    assert state_of(hass, "sensor.shop_status") == "created"
+    assert state_of(hass, "sensor.shop_status") == status_of(gateway, State.NEW)
 
 
 @needs("metadata")
@@ -92,7 +93,8 @@ async def test_create_with_metadata(
     hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
 ) -> None:
     """Metadata is passed on to a gateway that keeps it."""
-    response = await create(hass, entry, metadata={"team": "a"})
+    # the strings of an automation belong to a class of their own
+    response = await create(hass, entry, metadata={NodeStrClass("team"): "a"})
 
     assert gateway.sessions[response["id"]].metadata == {"team": "a"}
 
@@ -147,6 +149,17 @@ async def test_create_without_metadata(
     await assert_invalid(hass, gateway, entry, "no_metadata", metadata={"team": "a"})
 
 
+@needs("names_are_ids")
+@pytest.mark.parametrize("name", ["My shop", "Café", "a/b", ".", "x" * 65])
+async def test_create_with_an_invalid_name(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, name: str
+) -> None:
+    """A name that can't be an ID is refused."""
+    await assert_invalid(hass, gateway, entry, "invalid_name", name=name)
+
+    assert (await create(hass, entry, name="My_shop-2"))["id"] == "My_shop-2"
+
+
 async def test_create_refused(
     hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
 ) -> None:
@@ -172,7 +185,29 @@ async def test_create_without_an_answer(
     assert len(gateway.sessions) == 2
 
 
-@pytest.mark.parametrize("action", ["create", "delete"])
+@needs("keys_without_create")
+async def test_creation_refused(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
+) -> None:
+    """Where a valid API key may be refused to create, no other one is asked for."""
+    gateway.fail("create", status=401)
+    with pytest.raises(HomeAssistantError) as raised:
+        await create(hass, entry)
+
+    assert key_of(raised) == "rejected"
+    await hass.async_block_till_done()
+    assert hass.config_entries.flow.async_progress() == []
+
+
+@pytest.mark.parametrize(
+    ("provider_key", "action"),
+    [
+        (key, action)
+        for key, kind in SUPPORTED.items()
+        for action in ("create", "delete")
+        if not (action == "create" and kind.has("keys_without_create"))
+    ],
+)
 async def test_key_refused(
     hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, action: str
 ) -> None:
@@ -303,7 +338,7 @@ async def test_created_only_once(
         await create(hass, entry)
     assert key_of(raised) == "cannot_connect"
     await entry.runtime_data.async_refresh()
-    assert state_of(hass, "sensor.shop_status") == "created"
+    assert state_of(hass, "sensor.shop_status") == status_of(gateway, State.NEW)
 
     response = await create(hass, entry)
     assert response["device_id"] == device_of(hass, entry, "Shop")

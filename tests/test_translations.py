@@ -15,23 +15,33 @@ from homeassistant.const import (
     CONF_NAME,
     CONF_TYPE,
     CONF_URL,
+    CONF_VERIFY_SSL,
     Platform,
 )
 from homeassistant.util.yaml import load_yaml
 
 from custom_components import whatsapp_gateway
-from custom_components.whatsapp_gateway import button, image, sensor
+from custom_components.whatsapp_gateway import button, event, image, sensor
 from custom_components.whatsapp_gateway.binary_sensor import CONNECTED
 from custom_components.whatsapp_gateway.const import (
     CONF_INSTANCE_ID,
     CONF_PROVIDER,
+    CONF_RECEIVE,
+    CONF_WEBHOOK,
     ERROR_KEYS,
+    Receive,
 )
-from custom_components.whatsapp_gateway.issues import Kind
+from custom_components.whatsapp_gateway.issues import NO_CALLS, Kind
+from custom_components.whatsapp_gateway.message_fields import NEEDED_FEATURES
 from custom_components.whatsapp_gateway.pairing.engine import ONGOING, Phase
-from custom_components.whatsapp_gateway.pairing_flow import CONF_INSTANCE
+from custom_components.whatsapp_gateway.pairing_flow import (
+    CONF_INSTANCE,
+    CONF_PHONE_NUMBER,
+)
 from custom_components.whatsapp_gateway.providers import PROVIDERS
 from custom_components.whatsapp_gateway.providers.models import InstanceStatus
+from custom_components.whatsapp_gateway.recipient_flow import CONF_RECIPIENT
+from custom_components.whatsapp_gateway.recipients import SUBENTRY_RECIPIENT
 
 from .harness.texts import ENGLISH, TRANSLATIONS
 
@@ -47,13 +57,14 @@ LANGUAGES = ("de", "en", "es", "fr", "it", "nl", "pt-BR")
 DESCRIPTIONS: dict[Platform, tuple[EntityDescription, ...]] = {
     Platform.BINARY_SENSOR: (CONNECTED,),
     Platform.BUTTON: button.BUTTONS,
+    Platform.EVENT: (event.MESSAGE,),
     Platform.IMAGE: (image.QR_CODE,),
     Platform.SENSOR: sensor.SENSORS,
 }
 FLOWS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     (ENGLISH["config"], ("config_flow.py", "address.py")),
     (ENGLISH["options"], ("options_flow.py",)),
-    *((issue["fix_flow"], ("repairs.py",)) for issue in ENGLISH["issues"].values()),
+    *((ENGLISH["issues"][kind]["fix_flow"], ("repairs.py",)) for kind in Kind),
 ]
 """The texts of each flow, and the modules that use them beside the common ones."""
 ENDS = {Phase.GONE, Phase.ACCOUNT_GONE}
@@ -63,9 +74,14 @@ FIELDS = {
     CONF_INSTANCE,
     CONF_INSTANCE_ID,
     CONF_NAME,
+    CONF_PHONE_NUMBER,
     CONF_PROVIDER,
+    CONF_RECEIVE,
+    CONF_RECIPIENT,
     CONF_TYPE,
     CONF_URL,
+    CONF_VERIFY_SSL,
+    CONF_WEBHOOK,
 }
 
 
@@ -137,7 +153,31 @@ def test_actions() -> None:
     """Every action and each of its fields has a name, a description and an icon."""
     assert ACTIONS.keys() == ENGLISH["services"].keys() == ICONS["services"].keys()
     for key, action in ACTIONS.items():
-        assert action["fields"].keys() == ENGLISH["services"][key]["fields"].keys()
+        texts, icons = ENGLISH["services"][key], ICONS["services"][key]
+        sections = {
+            name: field["fields"]
+            for name, field in action["fields"].items()
+            if "fields" in field
+        }
+        assert sections.keys() == texts.get("sections", {}).keys()
+        assert sections.keys() == icons.get("sections", {}).keys()
+        fields = set().union(action["fields"], *sections.values()) - sections.keys()
+        assert fields == texts["fields"].keys()
+
+
+def test_selectors() -> None:
+    """Every option that a field offers has a text."""
+    options = [
+        field["selector"]["select"]
+        for action in ACTIONS.values()
+        for section in action["fields"].values()
+        for field in section.get("fields", {}).values()
+        if "select" in field["selector"]
+    ]
+    found = {select["translation_key"]: {*select["options"]} for select in options}
+    assert found | {CONF_RECEIVE: {*Receive}} == {
+        key: {*texts["options"]} for key, texts in ENGLISH["selector"].items()
+    }
 
 
 def words(*modules: str) -> set[str]:
@@ -163,8 +203,11 @@ def used(pattern: str, *modules: str) -> set[str]:
 @pytest.mark.parametrize(("flow", "modules"), FLOWS)
 def test_flow(flow: dict[str, Any], modules: tuple[str, ...]) -> None:
     """A flow has all texts that its code uses, and no others."""
-    known = words(*modules, "pairing_flow.py")
-    errors = set(ERROR_KEYS.values())
+    known = words(*modules, "pairing_flow.py", "pairing_progress.py")
+    errors = set()
+    if "config_flow.py" in modules:
+        # no message is sent to set an account up
+        errors = {*ERROR_KEYS.values()} - {"maybe_sent"}
     assert errors <= flow["error"].keys() <= errors | known
     assert flow["progress"].keys() == ONGOING
 
@@ -181,10 +224,27 @@ def test_flow(flow: dict[str, Any], modules: tuple[str, ...]) -> None:
         assert step.get("data_description", {}).keys() <= fields <= FIELDS
 
 
+def test_recipient_flow() -> None:
+    """The flow of a recipient has all texts that its code uses, and no others."""
+    flow = ENGLISH["config_subentries"][SUBENTRY_RECIPIENT]
+    known = words("recipient_flow.py")
+    assert flow["error"].keys() <= known
+    by_core = {"already_configured", "reconfigure_successful"}
+    reasons = used(r'(?:reason=|AbortFlow\()"(\w+)"', "recipient_flow.py")
+    assert flow["abort"].keys() == reasons | by_core
+    assert flow["initiate_flow"].keys() == {"user", "reconfigure"}
+    for step, texts in flow["step"].items():
+        assert step in known
+        fields = texts["data"].keys()
+        assert texts.get("data_description", {}).keys() <= fields <= FIELDS
+
+
 def test_exceptions() -> None:
     """Every error and every end of a linking has a text, and there are no others."""
     ends = set(Phase) - ONGOING - ENDS - {Phase.LINKED}
-    invalid = used(r'_invalid\("(\w+)"', "services.py")
+    modules = [path.name for path in INTEGRATION.glob("*.py")]
+    invalid = used(r'\b(?:failed|invalid)\("(\w+)"', *modules)
+    invalid |= {key for _, key in NEEDED_FEATURES.values()}
     assert ENGLISH["exceptions"].keys() == {*ERROR_KEYS.values(), *ends, *invalid}
 
 
@@ -192,13 +252,16 @@ def test_sections() -> None:
     """There is no text in a section that Home Assistant or the integration lacks."""
     assert ENGLISH.keys() == {
         "config",
+        "config_subentries",
         "options",
         "issues",
         "entity",
         "exceptions",
+        "selector",
         "services",
     }
-    assert ENGLISH["issues"].keys() == set(Kind)
+    assert ENGLISH["config_subentries"].keys() == {SUBENTRY_RECIPIENT}
+    assert ENGLISH["issues"].keys() == {*Kind, NO_CALLS}
     assert ENGLISH["entity"].keys() == DESCRIPTIONS.keys()
 
 

@@ -11,14 +11,23 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from yarl import URL
 
 from custom_components.whatsapp_gateway.pairing.engine import Phase, pair
 from custom_components.whatsapp_gateway.pairing.live_code import LiveCode
+from custom_components.whatsapp_gateway.providers.messages import (
+    IncomingMessage,
+    Media,
+    MessageEvent,
+    MessageKind,
+    OutgoingMessage,
+)
 from custom_components.whatsapp_gateway.providers.models import (
     Action,
     BadResponse,
     CodeRejected,
     Feature,
+    InstanceChanged,
     InstanceStatus,
     NotFound,
     Rejected,
@@ -26,20 +35,28 @@ from custom_components.whatsapp_gateway.providers.models import (
     Unreachable,
 )
 from custom_components.whatsapp_gateway.providers.waha import Waha
+from custom_components.whatsapp_gateway.providers.waha_messages import send_call
 
 from .gateways import GATEWAYS, VirtualPhone
 from .gateways.machine import BOOT, State
 from .gateways.waha_session import WahaSession
 from .harness.calls import answer
+from .harness.helpers import state_of, until
 from .harness.pairings import first_code
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
+    from homeassistant.core import HomeAssistant
+    from pytest_homeassistant_custom_component.common import MockConfigEntry
+
     from .gateways.waha import WahaGateway
     from .harness.clock import Clock
 
 NUMBER = "4915112345678"
+CHAT = f"{NUMBER}@s.whatsapp.net"
+GROUP = "120363025246125486@g.us"
+KINDS = [kind for kind in MessageKind if kind is not MessageKind.OTHER]
 
 
 @pytest.fixture
@@ -159,6 +176,26 @@ async def test_health_unknown(
     assert await listed(waha) is InstanceStatus.CONNECTED
 
 
+async def test_key_checked_again(gateway: WahaGateway, session: ClientSession) -> None:
+    """What an API key may do is asked again after a failure, a few times."""
+    gateway.session_keys["key_of_home"] = "home", None
+    gateway.add("home", State.CONNECTED)
+    waha = Waha(session, gateway.url, "key_of_home")
+    gateway.fail("health", status=503)
+    await listed(waha)
+    assert Feature.CREATE in waha.features
+    gateway.heal()
+    await listed(waha)
+    assert Feature.CREATE not in waha.features
+
+    gateway.fail("health", status=503)
+    waha = Waha(session, gateway.url, "key_of_home")
+    asked = gateway.count("health")
+    for _ in range(5):
+        await listed(waha)
+    assert gateway.count("health") == asked + 3
+
+
 # The server
 
 
@@ -215,13 +252,13 @@ async def test_recognized(
 async def test_not_recognized(
     gateway: WahaGateway, session: ClientSession, route: str, fault: dict[str, Any]
 ) -> None:
-    """Anything else is not taken for WAHA, and costs five seconds at most."""
+    """Anything else is not taken for WAHA, and costs ten seconds at most."""
     gateway.fail(route, **fault)
     began = time.time()
 
     assert not await Waha.recognizes(session, gateway.url)
 
-    assert time.time() - began < 5.1
+    assert time.time() - began < 10.1
     gateway.heal()
     assert await Waha.recognizes(session, gateway.url)
 
@@ -603,6 +640,22 @@ async def test_long_reconnection(
     assert await listed(waha) is InstanceStatus.CONNECTED
 
 
+async def test_long_reconnection_while_changes_are_reported(
+    hass: HomeAssistant, gateway: WahaGateway, entry: MockConfigEntry, clock: Clock
+) -> None:
+    """A reconnection that lasts is shown, although nothing is reported about it."""
+    gateway.events.on = True
+    home = gateway.add("home", State.CONNECTED, boot=1000)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: entry.runtime_data.push.connected)
+    await asyncio.sleep(2)
+    home.start()
+    await clock.run(10)
+    assert state_of(hass, "sensor.home_status") == "connected"
+    await clock.run(55)
+    assert state_of(hass, "sensor.home_status") == "starting"
+
+
 async def test_failed(gateway: WahaGateway, waha: Waha, clock: Clock) -> None:
     """A failure counts once it has lasted, also where polls are rare."""
     home = gateway.add("home", State.CONNECTED)
@@ -663,3 +716,332 @@ async def test_flapping(
     await waha.instances()
     await clock.run(601)
     assert await listed(waha) is InstanceStatus.FAILED
+
+
+async def follow(waha: Waha, seen: list[Any]) -> None:
+    """Keep what is reported until the connection ends."""
+    async for event in waha.events():
+        seen.append(event)  # noqa: PERF401  until it fails
+
+
+async def test_events(gateway: WahaGateway, waha: Waha, clock: Clock) -> None:
+    """Only events about the status of a session mean something."""
+    gateway.events.on = True
+    seen: list[Any] = []
+    task = asyncio.create_task(follow(waha, seen))
+    await clock.run(1)
+    for text in (
+        b'{"event":"session.status","session":"home","payload":{"status":"STOPPED"}}',
+        b'{"event":"session.status","session":"b","payload":{"status":"SCAN_QR_CODE"}}',
+        b'{"event":"message","session":"home","payload":{"body":"hi"}}',
+        b'{"event":"session.status","payload":{}}',
+        b'{"event":"session.status","session":"home"}',
+        b"not JSON",
+        b"[]",
+    ):
+        await gateway.events.send(text)
+    await clock.run(130)
+    assert [one for one in seen if one] == [
+        InstanceChanged(instance_id="home"),
+        InstanceChanged(instance_id="b", has_code=True),
+    ]
+    gateway.hang_up()
+    with pytest.raises(Unreachable):
+        await task
+
+
+async def test_events_of_a_session_key(
+    gateway: WahaGateway, session: ClientSession, clock: Clock
+) -> None:
+    """A key of one session only reports that one, and needs the right to read."""
+    gateway.events.on = True
+    gateway.add("home", State.CONNECTED)
+    other = gateway.add("other", State.CONNECTED)
+    gateway.session_keys = {
+        "key_home": ("home", None),
+        "key_blind": ("home", frozenset({"send"})),
+    }
+    seen: list[Any] = []
+    task = asyncio.create_task(follow(Waha(session, gateway.url, "key_home"), seen))
+    await clock.run(1)
+    other.stop()
+    gateway.sessions["home"].stop()
+    await clock.run(1)
+    assert {one.instance_id for one in seen if one} == {"home"}
+    gateway.hang_up()
+    with pytest.raises(Unreachable):
+        await task
+
+    with pytest.raises(Rejected):
+        await follow(Waha(session, gateway.url, "key_blind"), [])
+    with pytest.raises(Unauthorized):
+        await follow(Waha(session, gateway.url, "wrong"), [])
+
+
+async def test_events_without_a_key(
+    gateway: WahaGateway, session: ClientSession, clock: Clock
+) -> None:
+    """A server that needs no key is followed without one."""
+    gateway.events.on = gateway.no_auth = True
+    seen: list[Any] = []
+    task = asyncio.create_task(follow(Waha(session, gateway.url, ""), seen))
+    await clock.run(1)
+    assert seen == [None]
+    gateway.hang_up()
+    with pytest.raises(Unreachable):
+        await task
+
+
+async def test_huge_event(gateway: WahaGateway, waha: Waha, clock: Clock) -> None:
+    """A message of more than 1 MiB ends the connection."""
+    gateway.events.on = True
+    task = asyncio.create_task(follow(waha, []))
+    await clock.run(1)
+    await gateway.events.send(b"x" * 2 * 1024 * 1024)
+    with pytest.raises(Unreachable):
+        await task
+
+
+# Messages
+
+
+ENGINES = ("GOWS", "NOWEB", "WEBJS", "WPP")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_engines(
+    gateway: WahaGateway, waha: Waha, clock: Clock, engine: str
+) -> None:
+    """Groups, IDs and messages are understood, whatever the engine."""
+    gateway.engine = engine
+    gateway.events.on = waha.receives = True
+    home = gateway.add("home", State.CONNECTED)
+    chats = await waha.chats("home")
+    groups = {chat.id: chat.name for chat in chats if chat.is_group}
+    assert groups == gateway.groups
+    people = {chat.name for chat in chats if not chat.is_group}
+    # this engine lists chats only with a store
+    assert people == (set() if engine == "NOWEB" else {*gateway.people.values()})
+    seen: list[Any] = []
+    task = asyncio.create_task(follow(waha, seen))
+    await clock.run(1)
+
+    sent_id = await waha.send("home", CHAT, OutgoingMessage(text="Hi"))
+    assert sent_id == gateway.sent[0].id
+    reaction = OutgoingMessage(reaction="👍", reply_to=sent_id)
+    await waha.send("home", CHAT, reaction)
+    assert (gateway.sent[1].chat_id, gateway.sent[1].kind) == (CHAT, "reaction")
+    for kind in (*KINDS, "other"):
+        await gateway.deliver(home, GROUP, "T", kind=kind, media=b"1", sender=NUMBER)
+    await gateway.deliver(home, CHAT, "mine", from_me=True)
+    await gateway.react(home, CHAT, sent_id or "", "👍")
+    await clock.run(1)
+    gateway.hang_up()
+    with pytest.raises(Unreachable):
+        await task
+
+    *others, own, reacted = [one for one in seen if isinstance(one, IncomingMessage)]
+    assert [one.kind for one in others] == [*KINDS, MessageKind.OTHER] or (
+        engine in {"WEBJS", "WPP"}
+    )
+    assert {(one.chat_id, one.sender_id) for one in others} == {(GROUP, CHAT)}
+    assert {one.sender_name for one in others} == {"Anna"}
+    by_kind = {one.kind: one for one in others}
+    assert by_kind[MessageKind.LOCATION].text == "T"
+    assert by_kind[MessageKind.IMAGE].mime_type == "image/jpeg"
+    assert (own.event, own.chat_id) == (MessageEvent.SENT_BY_PHONE, CHAT)
+    assert (reacted.event, reacted.reply_to) == (MessageEvent.REACTION, sent_id)
+
+
+@pytest.mark.parametrize(
+    ("payload", "kind", "text"),
+    [
+        ({"body": "hi"}, MessageKind.TEXT, "hi"),
+        ({"body": None}, MessageKind.OTHER, ""),
+        ({"hasMedia": True, "media": None}, MessageKind.DOCUMENT, ""),
+        (
+            {"hasMedia": True, "media": {"mimetype": "image/png"}, "body": "hi"},
+            MessageKind.IMAGE,
+            "hi",
+        ),
+        ({"location": {"description": "Home"}}, MessageKind.LOCATION, "Home"),
+        ({"vCards": ["BEGIN:VCARD"], "body": "BEGIN:VCARD"}, MessageKind.CONTACT, ""),
+        ({"_data": {"type": "ptt"}}, MessageKind.VOICE, ""),
+        ({"_data": {"message": {"pollCreationMessage": {"name": "?"}}}}, "poll", "?"),
+        ({"_data": {"type": "poll_creation"}, "body": "?"}, MessageKind.POLL, "?"),
+    ],
+    ids=str,
+)
+async def test_kinds(
+    gateway: WahaGateway,
+    waha: Waha,
+    clock: Clock,
+    payload: dict[str, Any],
+    kind: MessageKind,
+    text: str,
+) -> None:
+    """A message is understood without what only some engines tell."""
+    [one] = await reported(
+        gateway, waha, clock, {"id": "false_1@c.us_3EB0", "from": "1@c.us", **payload}
+    )
+
+    assert (one.kind, one.text) == (kind, text)
+    assert (one.chat_id, one.id) == ("1@s.whatsapp.net", "false_1@c.us_3EB0")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        {"id": 7, "from": "1@c.us", "body": "hi"},
+        {"id": "false_1@c.us_3EB0", "from": "1@c.us", "fromMe": True, "body": "hi"},
+        {"id": "true_1@c.us_3EB0", "to": "1@c.us", "fromMe": True, "source": "api"},
+        {"id": "3EB0", "body": "from nobody"},
+        {"id": "false_status@broadcast_3EB0", "from": "1@c.us", "body": "my day"},
+        {"id": "3EB0", "from": "status@broadcast", "to": "1@c.us", "body": "my day"},
+        {
+            "id": "true_status@broadcast_3EB0",
+            "to": "1@c.us",
+            "fromMe": True,
+            "source": "app",
+            "body": "my day",
+        },
+        {"id": "3EB0", "from": "1@c.us", "_data": {"message": {"protocolMessage": {}}}},
+        {"id": "3EB0", "from": "1@c.us", "_data": {"message": {"reactionMessage": {}}}},
+        {"id": "3EB0", "from": "1@c.us", "reaction": {"text": "👍"}},
+    ],
+    ids=str,
+)
+async def test_no_messages(
+    gateway: WahaGateway, waha: Waha, clock: Clock, payload: dict[str, Any]
+) -> None:
+    """What is incomplete, sent by us or invisible is not reported."""
+    assert await reported(gateway, waha, clock, payload) == []
+
+
+async def reported(
+    gateway: WahaGateway, waha: Waha, clock: Clock, payload: dict[str, Any]
+) -> list[IncomingMessage]:
+    """Return what is reported of the payload of an event."""
+    gateway.events.on = waha.receives = True
+    seen: list[Any] = []
+    task = asyncio.create_task(follow(waha, seen))
+    await clock.run(1)
+    event = {"event": "message.any", "session": "home", "payload": payload}
+    await gateway.events.send(json.dumps(event).encode())
+    await clock.run(1)
+    gateway.hang_up()
+    with pytest.raises(Unreachable):
+        await task
+    return [one for one in seen if one]
+
+
+async def test_asked_events(gateway: WahaGateway, waha: Waha, clock: Clock) -> None:
+    """Events about messages are only asked for if the user wants them."""
+    gateway.events.on = True
+    for waha.receives, events in (
+        (False, "session.status"),
+        (True, "session.status,message.any,message.reaction"),
+    ):
+        task = asyncio.create_task(follow(waha, []))
+        await clock.run(1)
+        gateway.hang_up()
+        with pytest.raises(Unreachable):
+            await task
+        assert URL(gateway.asked[-1].path).query["events"] == events
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("http://localhost:3000/api/files/home/a.jpg", "/api/files/home/a.jpg"),
+        ("https://x.test/waha/api/files/false_1@c.us_3.jpg", None),
+        ("http://x.test/api/files/home/%C3%BC.jpg", "/api/files/home/%C3%BC.jpg"),
+    ],
+)
+async def test_file_of_a_wrong_host(
+    gateway: WahaGateway, waha: Waha, clock: Clock, url: str, path: str | None
+) -> None:
+    """A file is downloaded from the server itself, wherever it says it is."""
+    [one] = await reported(gateway, waha, clock, file_at(url))
+    with pytest.raises(Rejected, match="no longer"):
+        await waha.download(one)
+
+    asked = gateway.asked[-1].path
+    assert asked == (path or "/api/files/false_1%40c.us_3.jpg")
+    assert "X-Api-Key" in gateway.asked[-1].headers
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        None,
+        7,
+        "http://[",
+        "http://localhost:3000/api/sessions",
+        "http://localhost:3000/api/files/",
+        "http://localhost:3000/api/files/%2e%2e/sessions",
+        "http://localhost:3000/api/files/home/../../sessions",
+        "https://bucket.s3.example/a.jpg?signature=secret",
+    ],
+)
+async def test_no_file(
+    gateway: WahaGateway, waha: Waha, clock: Clock, url: Any
+) -> None:
+    """Nothing but files of messages is downloaded."""
+    [one] = await reported(gateway, waha, clock, file_at(url))
+    asked = len(gateway.asked)
+
+    assert one.has_media
+    with pytest.raises(Rejected, match="has not kept"):
+        await waha.download(one)
+    assert len(gateway.asked) == asked
+
+
+def file_at(url: Any) -> dict[str, Any]:
+    """Return the payload of a picture at an address."""
+    media = {"url": url, "mimetype": "image/jpeg"}
+    return {"id": "3EB0", "from": "1@c.us", "hasMedia": True, "media": media}
+
+
+@pytest.mark.parametrize("kind", ["image", "document"])
+async def test_page_instead_of_a_file(
+    gateway: WahaGateway, waha: Waha, clock: Clock, kind: str
+) -> None:
+    """A web page is no picture, but a document may be one."""
+    gateway.events.on = waha.receives = True
+    home = gateway.add("home", State.CONNECTED)
+    seen: list[Any] = []
+    task = asyncio.create_task(follow(waha, seen))
+    await clock.run(1)
+    await gateway.deliver(home, CHAT, kind=kind, media=b"<html>")
+    await clock.run(1)
+    gateway.hang_up()
+    with pytest.raises(Unreachable):
+        await task
+    [one] = [one for one in seen if isinstance(one, IncomingMessage)]
+
+    if kind == "document":
+        assert await waha.download(one) == b"<html>"
+    else:
+        with pytest.raises(BadResponse):
+            await waha.download(one)
+
+
+async def test_conversion(gateway: WahaGateway, waha: Waha) -> None:
+    """The server converts what phones can't play."""
+    kinds = [
+        (MessageKind.VOICE, "audio/mpeg", True),
+        (MessageKind.VOICE, "audio/ogg; codecs=opus", False),
+        (MessageKind.VIDEO, "video/quicktime", True),
+        (MessageKind.VIDEO, "video/mp4", False),
+    ]
+    for kind, mime_type, convert in kinds:
+        file = Media(kind=kind, mime_type=mime_type, filename="a", content=b"1")
+        body = send_call("home", CHAT, OutgoingMessage(media=file)).body
+        assert body["convert"] is convert
+    file = Media(kind=MessageKind.AUDIO, mime_type="audio/mpeg", filename="a", url="u")
+    call = send_call("home", CHAT, OutgoingMessage(media=file))
+    assert (call.path, call.body["file"]["url"]) == ("/api/sendFile", "u")
+    assert "convert" not in call.body
+    assert "u" not in repr(call)

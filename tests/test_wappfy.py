@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -11,30 +13,45 @@ import pytest
 from homeassistant.data_entry_flow import FlowResultType
 
 from custom_components.whatsapp_gateway.const import DOMAIN
+from custom_components.whatsapp_gateway.providers.messages import (
+    Media,
+    MessageKind,
+    OutgoingMessage,
+)
 from custom_components.whatsapp_gateway.providers.models import (
     Action,
     BadResponse,
+    InstanceChanged,
     InstanceStatus,
+    MaybeSent,
     RateLimited,
     Rejected,
     TooManyInstances,
 )
 
 from .gateways.machine import State
+from .gateways.webhooks import Endpoint
 from .harness.calls import answer
 from .harness.helpers import device_names, state_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.common import MockConfigEntry
 
     from custom_components.whatsapp_gateway.providers.base import Provider
 
+    from .gateways import VirtualPhone
     from .gateways.wappfy import WappfyGateway
     from .harness.clock import Clock
     from .harness.dialog import Dialog
 
 FIXTURES = Path(__file__).parent / "fixtures" / "wappfy"
+
+
+def _as_items(rows: Any) -> Any:
+    return {"success": True, "data": {"items": rows}}
 
 
 @pytest.fixture
@@ -197,6 +214,29 @@ async def test_repeated_id(gateway: WappfyGateway, provider: Provider) -> None:
     assert len(await provider.instances()) == 1
 
 
+@pytest.mark.parametrize(("page_size", "complete"), [(2, False), (3, True)])
+async def test_created_between_pages(
+    gateway: WappfyGateway, provider: Provider, page_size: int, *, complete: bool
+) -> None:
+    """A list that changes while its pages are read is refused if it lacks something."""
+    gateway.page_size = page_size
+    for number in range(4):
+        gateway.add(f"Number {number}")
+    before = {*gateway.sessions}
+
+    def create(_: object) -> None:
+        new = gateway.add("New")
+        gateway.sessions = {new.id: new, **gateway.sessions}
+
+    gateway.then["list"] = create
+    if complete:
+        assert {one.id for one in await provider.instances()} == before
+    else:
+        with pytest.raises(BadResponse, match="incomplete"):
+            await provider.instances()
+    assert {one.id for one in await provider.instances()} > before
+
+
 async def test_endless_pages(gateway: WappfyGateway, provider: Provider) -> None:
     """Pages that never end are refused."""
     gateway.page_size, gateway.tells_pages, gateway.odd_totals = 1, False, {}
@@ -288,7 +328,7 @@ async def test_create_cloud_api(
 ) -> None:
     """A Cloud API instance is done when it is created, without a QR code."""
     assert await hass.config_entries.async_setup(entry.entry_id)
-    await dialog.open_options(entry)
+    await dialog.open_form(entry, "create")
     await dialog.give(name="Shop", type="cloud_api")
 
     assert dialog.result["reason"] == "created"
@@ -310,3 +350,195 @@ async def test_create_with_type(
     )
 
     assert gateway.sessions[response["id"]].type == "cloud_api"
+
+
+async def test_webhooks_of_others(gateway: WappfyGateway, provider: Provider) -> None:
+    """An own address is kept once and replaced if it is inactive, others are kept."""
+    for key, url in (("one", "https://one.example.com"), ("two", "https://b.test")):
+        gateway.webhooks.set(Endpoint(key, url, "me", ["message.received"]))
+    gateway.webhooks.set(Endpoint("three", "https://c.test", "somebody else"))
+    url, others = "https://home.example.com/1", {"one", "two", "three"}
+    for _ in range(2):
+        reported = await provider.register_webhook(url, "secret", ["inst_1"])
+        assert reported == {"inst_1": True}
+    assert gateway.count("webhook_set") == 1
+    [own] = gateway.webhooks.endpoints.keys() - others
+    gateway.webhooks.endpoints[own].active = False
+    await provider.register_webhook(url, "secret", ["inst_1"])
+    [new] = gateway.webhooks.endpoints.keys() - others
+    assert new != own
+    assert gateway.webhooks.endpoints[new].active
+
+    gateway.fail("webhook_delete", status=404)
+    await provider.unregister_webhook(url, [])
+    gateway.heal()
+    await provider.unregister_webhook(url, [])
+    assert gateway.webhooks.endpoints.keys() == others
+
+
+@pytest.mark.parametrize("wrap", [lambda rows: {"data": rows}, _as_items])
+async def test_webhook_list(
+    gateway: WappfyGateway, provider: Provider, wrap: Callable[[Any], Any]
+) -> None:
+    """The list of webhooks is also understood in an envelope."""
+    url = "https://home.example.com/1"
+    answer(gateway, "webhook_find", wrap([{"id": "wh_1", "url": url}]))
+    await provider.register_webhook(url, "secret", ["inst_1"])
+    assert gateway.count("webhook_set") == 0
+    assert provider.parse_webhook(b"{}") == InstanceChanged()
+
+
+# Messages
+
+
+CHAT = "4915112345678@s.whatsapp.net"
+TEXT = OutgoingMessage(text="Hello")
+
+
+async def test_forms(gateway: WappfyGateway, provider: Provider) -> None:
+    """The form of the reference is tried first, and what works is remembered."""
+    one = gateway.add("Home", State.CONNECTED)
+    assert await provider.send(one.id, CHAT, TEXT) is None
+    assert gateway.count("send") == 1
+
+    gateway.send_form = "guide"
+    for count in (3, 4):
+        sent_id = await provider.send(one.id, CHAT, TEXT)
+        assert sent_id == gateway.sent[-1].id
+        assert gateway.count("send") == count
+    gateway.send_form = "reference"
+    await provider.send(one.id, CHAT, TEXT)
+    assert gateway.count("send") == 6
+    assert [sent.text for sent in gateway.sent] == ["Hello"] * 4
+    assert {sent.chat_id for sent in gateway.sent} == {CHAT}
+
+
+async def test_no_form(gateway: WappfyGateway, provider: Provider) -> None:
+    """A message that neither form suits is refused with what the gateway says."""
+    one = gateway.add("Home", State.CONNECTED)
+    gateway.fail("send", status=422, code="bad", message="body is required")
+
+    with pytest.raises(Rejected, match="body is required"):
+        await provider.send(one.id, CHAT, TEXT)
+
+    assert gateway.count("send") == 2
+    gateway.heal()
+    await provider.send(one.id, CHAT, TEXT)
+    assert gateway.count("send") == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (422, "This number has no WhatsApp"),
+        (400, "The to-do list is required"),
+        (422, "Nobody is there to read the text"),
+        (403, "body is required"),
+    ],
+)
+async def test_no_second_try(
+    gateway: WappfyGateway, provider: Provider, status: int, message: str
+) -> None:
+    """Other refusals have nothing to do with the form."""
+    one = gateway.add("Home", State.CONNECTED)
+    gateway.fail("send", status=status, code="bad", message=message)
+
+    with pytest.raises(Rejected, match=message):
+        await provider.send(one.id, CHAT, TEXT)
+
+    assert gateway.count("send") == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"message": "Validation failed", "details": [{"field": "chat_id"}]},
+        {"message": "property to should not exist"},
+        {"message": '"text" is required'},
+        {"message": "Unrecognized key(s) in object: 'to', 'body'"},
+    ],
+    ids=str,
+)
+async def test_wrong_form(
+    gateway: WappfyGateway, provider: Provider, error: dict[str, Any]
+) -> None:
+    """Many ways to say what is missing or unknown are understood."""
+    one = gateway.add("Home", State.CONNECTED)
+    body = json.dumps({"success": False, "error": error}).encode()
+    gateway.fail("send", status=400, body=body, times=1)
+
+    # the second form is not the one of this server
+    with pytest.raises(Rejected, match=re.escape(error["message"])):
+        await provider.send(one.id, CHAT, TEXT)
+
+    assert gateway.count("send") == 2
+
+
+async def test_forms_of_files(gateway: WappfyGateway, provider: Provider) -> None:
+    """Files are sent in either form, and the last refusal is the one that counts."""
+    one = gateway.add("Home", State.CONNECTED)
+    gateway.send_form = "guide"
+    gateway.webhooks.proxies["https://home.test/"] = f"{gateway.url}/gone/"
+    file = Media(
+        kind=MessageKind.VOICE,
+        mime_type="audio/ogg",
+        filename="a.ogg",
+        url="https://home.test/a.ogg",
+    )
+    with pytest.raises(Rejected, match="media_url cannot be fetched"):
+        await provider.send(one.id, CHAT, OutgoingMessage(media=file))
+    assert gateway.count("send") == 2
+
+
+async def test_no_second_try_without_an_answer(
+    gateway: WappfyGateway, provider: Provider
+) -> None:
+    """A message that may have been sent is not sent in another form."""
+    one = gateway.add("Home", State.CONNECTED)
+    for fault in ({"status": 500}, {"hang": True}):
+        gateway.fail("send", **fault)
+        with pytest.raises(MaybeSent):
+            await provider.send(one.id, CHAT, TEXT)
+    assert gateway.count("send") == 2
+
+
+async def test_forms_of_groups(
+    gateway: WappfyGateway, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Groups are listed in either form, on however many pages."""
+    one = gateway.add("Home", State.CONNECTED)
+    gateway.groups = {f"{number}@g.us": f"G{number}" for number in range(100)}
+    for gateway.send_form in ("reference", "guide"):
+        chats = await provider.chats(one.id)
+        assert {chat.id: chat.name for chat in chats} == gateway.groups
+    assert gateway.count("chats") == 6
+
+    # a server that ignores the page
+    same = [{"id": f"{number}@g.us"} for number in range(50)]
+    answer(gateway, "chats", {"data": {"items": same}})
+    assert len(await provider.chats(one.id)) == 50
+    gateway.heal()
+    monkeypatch.setattr(
+        "custom_components.whatsapp_gateway.providers.wappfy.MAX_CHATS", 70
+    )
+    assert len(await provider.chats(one.id)) == 70
+
+
+async def test_link_failed_instance(
+    hass: HomeAssistant,
+    gateway: WappfyGateway,
+    phone: VirtualPhone,
+    entry: MockConfigEntry,
+    dialog: Dialog,
+) -> None:
+    """An instance that has failed is restarted, as the document says."""
+    gateway.add("Home", State.FAILED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await dialog.open_options(entry)
+    await dialog.link()
+    phone.scan(await dialog.code())
+    await dialog.wait_for()
+
+    assert dialog.reason == "linked"
+    assert gateway.count("restart") == 1
+    assert gateway.count("connect") == 0

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import DummyCookieJar
 from yarl import URL
 
-from homeassistant.const import CONF_API_KEY, CONF_URL
-from homeassistant.helpers import device_registry as dr
+from homeassistant.const import CONF_API_KEY, CONF_URL, CONF_VERIFY_SSL
 from homeassistant.helpers.aiohttp_client import async_create_clientsession
 
 from .const import (
@@ -18,6 +17,7 @@ from .const import (
     CONF_PROVIDER,
     DOMAIN,
 )
+from .devices import async_instance_devices, instance_unique_id
 from .providers import PROVIDERS
 
 if TYPE_CHECKING:
@@ -31,17 +31,29 @@ if TYPE_CHECKING:
     from .providers.base import Provider
     from .providers.models import Instance
 
+CLIENT_KEYS = (
+    CONF_PROVIDER,
+    CONF_URL,
+    CONF_API_KEY,
+    CONF_VERIFY_SSL,
+    CONF_INSTANCE_ID,
+)
+"""What the client of an account is made of."""
+DEFAULTS = {CONF_VERIFY_SSL: True}
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def create_session(hass: HomeAssistant, *, auto_cleanup: bool = True) -> ClientSession:
-    """Return a session for one account.
+def create_session(
+    hass: HomeAssistant, data: Mapping[str, Any], *, auto_cleanup: bool = True
+) -> ClientSession:
+    """Return a session for the account with this data.
 
     Accounts share no cookies, and no small compressed answer is unpacked to hundreds
     of megabytes.
     """
     return async_create_clientsession(
         hass,
+        verify_ssl=data.get(CONF_VERIFY_SSL, True),
         auto_cleanup=auto_cleanup,
         cookie_jar=DummyCookieJar(),
         auto_decompress=False,
@@ -55,6 +67,12 @@ def create_provider(session: ClientSession, data: Mapping[str, Any]) -> Provider
     )
 
 
+def has_same_client(data: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether the clients of two accounts would send the same requests."""
+    data, other = ({**DEFAULTS, **values} for values in (data, other))
+    return all(data.get(key) == other.get(key) for key in CLIENT_KEYS)
+
+
 def has_account(
     hass: HomeAssistant,
     entry: ConfigEntry,
@@ -62,12 +80,24 @@ def has_account(
     instances: Iterable[Instance],
 ) -> bool:
     """Return whether an entry is the account with this data and these instances."""
-    if entry.data[CONF_PROVIDER] != data[CONF_PROVIDER]:
-        return False
-    if _normalized(entry.data[CONF_URL]) != _normalized(data[CONF_URL]):
+    if not _same_server(entry, data):
         return False
     same_key: bool = entry.data[CONF_API_KEY] == data[CONF_API_KEY]
     return same_key or not _known(hass, entry).isdisjoint(_found(entry, instances))
+
+
+def unique_gateway(entries: Iterable[ConfigEntry], data: Mapping[str, Any]) -> str:
+    """Return the start of the unique IDs of a new account.
+
+    It is the address, unless an account of another server has started with it: that
+    one has moved since, or another gateway runs at its address now.
+    """
+    gateway: str = data[CONF_GATEWAY]
+    others = {
+        entry.data[CONF_GATEWAY] for entry in entries if not _same_server(entry, data)
+    }
+    numbered = (f"{gateway}#{number}" for number in range(2, len(others) + 3))
+    return next(text for text in (gateway, *numbered) if text not in others)
 
 
 def is_other_account(
@@ -80,11 +110,23 @@ def is_other_account(
 
     An account without instances can't be identified, so it is accepted.
     """
-    before, now = (one.get(CONF_ACCOUNT_ID) for one in (entry.data, data))
+    before, now = (values.get(CONF_ACCOUNT_ID) for values in (entry.data, data))
     if before and now:
         return bool(before != now)
     known, found = _known(hass, entry), _found(entry, instances)
     return bool(known) and bool(found) and known.isdisjoint(found)
+
+
+def known_instance_ids(hass: HomeAssistant, entry: ConfigEntry) -> set[str]:
+    """Return the IDs of the instances that have a device."""
+    prefix = instance_unique_id(entry, "")
+    return {key.removeprefix(prefix) for _, key in _known(hass, entry)}
+
+
+def _same_server(entry: ConfigEntry, data: Mapping[str, Any]) -> bool:
+    """Return whether an entry belongs to the server with this data."""
+    same_address = _normalized(entry.data[CONF_URL]) == _normalized(data[CONF_URL])
+    return same_address and entry.data[CONF_PROVIDER] == data[CONF_PROVIDER]
 
 
 def _normalized(address: str) -> URL:
@@ -94,13 +136,11 @@ def _normalized(address: str) -> URL:
 
 
 def _known(hass: HomeAssistant, entry: ConfigEntry) -> set[tuple[str, str]]:
-    """Return the identifiers of an entry's devices."""
-    registry = dr.async_get(hass)
-    devices = dr.async_entries_for_config_entry(registry, entry.entry_id)
+    """Return the identifiers of an entry's instances that have a device."""
+    devices = async_instance_devices(hass, entry)
     return set().union(*(device.identifiers for device in devices))
 
 
 def _found(entry: ConfigEntry, instances: Iterable[Instance]) -> set[tuple[str, str]]:
     """Return the identifiers that instances would have in an entry."""
-    gateway = entry.data[CONF_GATEWAY]
-    return {(DOMAIN, f"{gateway}_{instance.id}") for instance in instances}
+    return {(DOMAIN, instance_unique_id(entry, instance.id)) for instance in instances}

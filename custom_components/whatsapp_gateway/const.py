@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from enum import StrEnum
 from typing import Final
 
 from .providers import models
@@ -16,15 +17,35 @@ CONF_ACCOUNT_ID: Final = "account_id"
 """The gateway's own ID of the account, once it is known."""
 CONF_INSTANCE_ID: Final = "instance_id"
 """The only instance that the API key gives access to, if there is only one."""
+CONF_CHAT_ID: Final = "chat_id"
+"""Where the messages of a recipient go to, in the form of `providers/messages.py`."""
 CONF_LINKED: Final = "linked"
 """IDs of the instances that are linked and should be connected."""
+CONF_WEBHOOK: Final = "webhook"
+"""How the gateway calls Home Assistant, if the user wants that; secret."""
+CONF_RECEIVE: Final = "receive"
+"""Option of an account: whose messages are received."""
 
 POLL_INTERVAL: Final = timedelta(seconds=30)
+PUSH_POLL_INTERVAL: Final = timedelta(seconds=300)
+"""While the gateway reports changes by itself."""
 FAST_POLL_INTERVAL: Final = timedelta(seconds=5)
+
+
+class Receive(StrEnum):
+    """Whose messages are received."""
+
+    NO = "no"
+    RECIPIENTS = "recipients"
+    EVERYONE = "everyone"
+
 
 ERROR_KEYS: Final[dict[type[models.GatewayError], str]] = {
     models.Unauthorized: "invalid_auth",
     models.Unreachable: "cannot_connect",
+    models.NoConnection: "cannot_connect",
+    models.InvalidCertificate: "invalid_certificate",
+    models.MaybeSent: "maybe_sent",
     models.RateLimited: "rate_limited",
     models.KeyBound: "key_bound",
     models.NotFound: "not_found",

@@ -16,31 +16,42 @@ from homeassistant.const import CONF_API_KEY
 from homeassistant.core import callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, HomeAssistantError
 from homeassistant.helpers import device_registry as dr
-from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.debounce import Debouncer
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 
 from .account import create_provider, create_session
 from .const import (
     CONF_ACCOUNT_ID,
-    CONF_GATEWAY,
     CONF_LINKED,
     DOMAIN,
     ERROR_KEYS,
     FAST_POLL_INTERVAL,
     POLL_INTERVAL,
+    PUSH_POLL_INTERVAL,
+    Receive,
 )
-from .issues import Troubles
+from .devices import (
+    async_instance_devices,
+    async_update_devices,
+    instance_unique_id,
+)
+from .inbox import Inbox
+from .issues import Problems
+from .outbox import Outbox
 from .pairing.live_code import LiveCode
 from .providers.models import (
     Action,
+    Feature,
     GatewayError,
     Instance,
+    InstanceChanged,
     InstanceStatus,
     RateLimited,
     Unauthorized,
+    Unreachable,
 )
-from .texts import device_name
+from .push import Push
+from .webhook import Webhook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,11 +59,16 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
     from homeassistant.helpers.device_registry import DeviceEntry
 
-MOVING = frozenset({InstanceStatus.STARTING, InstanceStatus.SCAN_QR})
+TRANSITIONAL = frozenset(
+    {InstanceStatus.STARTING, InstanceStatus.SCAN_QR, InstanceStatus.PASSKEY}
+)
+"""Statuses that change soon, so that polls are frequent."""
 DELIBERATE = frozenset({Action.DISCONNECT, Action.LOGOUT})
 """Actions after which an instance is meant to be disconnected."""
 # all in seconds
 FAST_POLL_DURATION = 180.0
+LIST_LAG = 120.0
+"""How long a list may still report a disconnected instance as connected."""
 REFRESH_COOLDOWN = 1.0
 PAUSE_TOLERANCE = 300.0
 """How long entities stay available while the gateway asks for a pause."""
@@ -80,25 +96,35 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
                 hass, _LOGGER, cooldown=REFRESH_COOLDOWN, immediate=True
             ),
         )
-        self.provider = create_provider(create_session(hass), entry.data)
+        self.provider = create_provider(create_session(hass, entry.data), entry.data)
         self.being_linked: Counter[str] = Counter()
         """Number of dialogs that link an instance: there is no repair meanwhile."""
         self.linked = set(entry.data.get(CONF_LINKED, ()))
-        self.troubles = Troubles(hass, entry.entry_id)
+        self.problems = Problems(hass, entry.entry_id)
+        self.server_version: str | None = None
         self.polled_at = 0.0
-        self._disconnecting: set[str] = set()
+        self._paused_at: float | None = None
+        """When the gateway first asked for a pause, if it has not answered since."""
+        self._disconnecting: dict[str, float] = {}
+        """Instances that are disconnected on purpose; how long the list may lag."""
         self._live_codes: dict[str, LiveCode] = {}
-        self._moved_at = 0.0
+        self._in_transition = False
+        self._status_changed_at = 0.0
         self._poll_lock = asyncio.Lock()
         self._fetching_details = False
+        self._version_wanted = True
+        has_events = Feature.EVENTS in self.provider.features
+        self.push = Push(self) if has_events else None
+        self.webhook = Webhook(self)
+        self.inbox = Inbox(self)
+        self.provider.receives = self.inbox.receive is not Receive.NO
+        self.outbox = Outbox(self)
+        self._asked_at = 0.0
+        self._poll_requested = False
 
     def unique_id(self, instance_id: str) -> str:
-        """Return the unique ID of an instance.
-
-        It starts with the address at first setup, so that it survives adding the
-        account again, a changed address and a changed API key.
-        """
-        return f"{self.config_entry.data[CONF_GATEWAY]}_{instance_id}"
+        """Return the unique ID of an instance."""
+        return instance_unique_id(self.config_entry, instance_id)
 
     def instance_of(self, device: DeviceEntry) -> Instance | None:
         """Return the instance that a device stands for."""
@@ -110,6 +136,16 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
             ),
             None,
         )
+
+    @property
+    def can_report_messages(self) -> bool:
+        """Whether the gateway has a way to report messages."""
+        return self.push is not None or self.webhook.is_on
+
+    def is_connected(self, instance_id: str) -> bool:
+        """Return whether an instance could send messages at the last poll."""
+        instance = self.data.get(instance_id)
+        return instance is not None and instance.status is InstanceStatus.CONNECTED
 
     def live_code(self, instance_id: str) -> LiveCode:
         """Return the QR code of an instance, shared by dialogs and dashboards."""
@@ -155,7 +191,7 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         if self.provider.closed:
             # the account was removed or reloaded meanwhile
             return
-        self._disconnecting.discard(instance_id)
+        self._disconnecting.pop(instance_id, None)
         if action in DELIBERATE:
             self.async_expect_disconnected(instance_id)
         await self.async_request_refresh()
@@ -165,16 +201,51 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         """Raise no repair for an instance that is disconnected on purpose."""
         known = self.data.get(instance_id)
         if known and known.status is InstanceStatus.CONNECTED:
-            self._disconnecting.add(instance_id)
+            self._disconnecting[instance_id] = monotonic() + LIST_LAG
         self._async_store_linked(self.linked - {instance_id})
-        self.troubles.async_update(self.data, self.linked)
+        self.problems.async_update(self.data, self.linked)
+
+    @callback
+    def async_handle_event(self, event: InstanceChanged) -> None:
+        """Poll early, and wake the dialogs that link this instance."""
+        for instance_id, live_code in self._live_codes.items():
+            if event.instance_id in {instance_id, None}:
+                live_code.wake(has_code=event.has_code)
+        self.async_request_poll()
+
+    @callback
+    def async_request_poll(self) -> None:
+        """Poll as soon as possible, but at most once a second."""
+        if not self._poll_requested:
+            self._poll_requested = True
+            self.config_entry.async_create_background_task(
+                self.hass, self._async_poll_soon(), f"{self.name} refresh"
+            )
+
+    async def _async_poll_soon(self) -> None:
+        await asyncio.sleep(self._asked_at + REFRESH_COOLDOWN - monotonic())
+        await self.async_refresh()
+
+    @override
+    async def _async_refresh(self, *args: Any, **kwargs: Any) -> None:
+        """Poll once at a time.
+
+        An older answer must not replace a newer one. And the base class compares the
+        new data with that from before the poll, which another poll may have replaced.
+        """
+        async with self._poll_lock:
+            successful = self.last_update_success
+            try:
+                await super()._async_refresh(*args, **kwargs)
+            except asyncio.CancelledError:
+                # for Home Assistant 2026.10 a poll has failed if its caller gives up
+                self.last_update_success = successful
+                raise
 
     @override
     async def _async_update_data(self) -> dict[str, Instance]:
         try:
-            # an older answer must not replace a newer one
-            async with self._poll_lock:
-                return await self._async_poll()
+            return await self._async_poll()
         except Unauthorized as err:
             failed = ConfigEntryAuthFailed if self._has_current_key else UpdateFailed
             raise failed(**_translated(err)) from err
@@ -182,8 +253,10 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
             # UpdateFailed(retry_after=) needs Home Assistant 2025.12; polls start on a
             # full second, which may be too early
             self.update_interval = timedelta(seconds=ceil(err.retry_after) + 1)
-            recent = monotonic() - self.polled_at < PAUSE_TOLERANCE
-            if self.data is not None and recent:
+            if self._paused_at is None:
+                self._paused_at = monotonic()
+            short = monotonic() - self._paused_at < PAUSE_TOLERANCE
+            if self.data is not None and self.last_update_success and short:
                 return self.data
             raise UpdateFailed(**_translated(err)) from err
         except GatewayError as err:
@@ -191,31 +264,45 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
             raise UpdateFailed(**_translated(err)) from err
 
     async def _async_poll(self) -> dict[str, Instance]:
-        asked_at = monotonic()
-        instances = {one.id: one for one in await self.provider.instances()}
+        self._asked_at = asked_at = monotonic()
+        # what changes from now on may not be in the answer
+        self._poll_requested = False
+        instances = {
+            instance.id: instance for instance in await self.provider.instances()
+        }
         if self.provider.closed:
             # unloaded meanwhile
             return self.data
-        if instances == self.data:
+        if instances == self.data and not self._disconnecting:
             instances = self.data
         else:
-            self._note_movement(instances)
+            self._note_statuses(instances)
             self._async_remember_account(instances)
             self._async_remember_linked(instances)
             self._async_update_devices(instances)
-            self.troubles.async_update(instances, self.linked)
+            self.problems.async_update(instances, self.linked)
         self.polled_at = asked_at
-        moving = any(instance.status in MOVING for instance in instances.values())
-        fast = moving and monotonic() - self._moved_at < FAST_POLL_DURATION
-        self.update_interval = FAST_POLL_INTERVAL if fast else POLL_INTERVAL
-        self.troubles.async_raise(instances, self.being_linked)
+        self._paused_at = None
+        pushed = self.push is not None and self.push.connected
+        # nothing is reported when time alone changes what is shown
+        waits = self.provider.settling or self.problems.pending
+        calm = pushed and not waits
+        self.update_interval = PUSH_POLL_INTERVAL if calm else POLL_INTERVAL
+        changed_for = monotonic() - self._status_changed_at
+        if self._in_transition and changed_for < FAST_POLL_DURATION:
+            self.update_interval = FAST_POLL_INTERVAL
+        self.problems.async_raise(instances, self.being_linked)
+        self.webhook.async_update(self.data or {}, instances)
         self.async_fetch_details()
         return instances
 
     @callback
     def async_fetch_details(self) -> None:
         """Fetch what entities need and the list lacks, without delaying the poll."""
-        if any(self.async_contexts()) and not self._fetching_details:
+        # a server that was down may have been updated
+        self._version_wanted |= not self.last_update_success
+        wanted = self._version_wanted or any(self.async_contexts())
+        if wanted and not self._fetching_details:
             self._fetching_details = True
             self.config_entry.async_create_background_task(
                 self.hass, self._async_fetch_details(), f"{self.name} details"
@@ -228,27 +315,54 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
             # entities that need more than the list have their instance as context
             wanted = {str(instance_id) for instance_id in self.async_contexts()}
             found = await self.provider.details(
-                self.data[one] for one in wanted & self.data.keys()
+                self.data[instance_id] for instance_id in wanted & self.data.keys()
             )
+            if self._version_wanted:
+                await self._async_fetch_version()
         except GatewayError:
             return
         finally:
             self._fetching_details = False
         details = {
-            one.id: one
-            for one in found
-            if one.id in self.data
-            and one.status is self.data[one.id].status
+            instance.id: instance
+            for instance in found
+            if instance.id in self.data
+            and instance.status is self.data[instance.id].status
             and not self.provider.closed
         }
         if details:
             self.data = {**self.data, **details}
             self.async_update_listeners()
 
+    async def _async_fetch_version(self) -> None:
+        try:
+            version = await self.provider.server_version()
+        except (RateLimited, Unreachable):
+            # asked again at the next poll
+            return
+        except GatewayError:
+            # the server refuses this, at least until it is updated
+            self._version_wanted = False
+            return
+        self._async_store_version(version)
+
+    @callback
+    def _async_store_version(self, version: str | None) -> None:
+        """Show the version of the server at the devices."""
+        self._version_wanted = False
+        if version == self.server_version or self.provider.closed:
+            return
+        self.server_version = version
+        registry = dr.async_get(self.hass)
+        for device in async_instance_devices(self.hass, self.config_entry):
+            registry.async_update_device(device.id, sw_version=version)
+
     @callback
     def _async_remember_account(self, instances: dict[str, Instance]) -> None:
         """Store the account's own ID: a new API key has to belong to the same one."""
-        account_id = next((one.account_id for one in instances.values()), None)
+        account_id = next(
+            (instance.account_id for instance in instances.values()), None
+        )
         if account_id and account_id != self.config_entry.data.get(CONF_ACCOUNT_ID):
             self._async_store(CONF_ACCOUNT_ID, account_id)
 
@@ -256,14 +370,19 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
     def _async_remember_linked(self, instances: dict[str, Instance]) -> None:
         """Store which instances are linked, also for after a restart."""
         connected = {
-            one.id
-            for one in instances.values()
-            if one.status is InstanceStatus.CONNECTED
+            instance.id
+            for instance in instances.values()
+            if instance.status is InstanceStatus.CONNECTED
         }
+        now = monotonic()
         # an instance that is being disconnected may still be reported as connected
-        self._disconnecting &= connected
+        self._disconnecting = {
+            instance_id: until
+            for instance_id, until in self._disconnecting.items()
+            if instance_id in connected and now < until
+        }
         self._async_store_linked(
-            (self.linked & instances.keys()) | (connected - self._disconnecting)
+            (self.linked & instances.keys()) | (connected - self._disconnecting.keys())
         )
 
     @callback
@@ -277,12 +396,15 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         data = {**self.config_entry.data, key: value}
         self.hass.config_entries.async_update_entry(self.config_entry, data=data)
 
-    def _note_movement(self, instances: dict[str, Instance]) -> None:
+    def _note_statuses(self, instances: dict[str, Instance]) -> None:
         """Note when a status last changed, and update the QR codes."""
-        statuses = {one.id: one.status for one in instances.values()}
-        before = {one.id: one.status for one in (self.data or {}).values()}
+        statuses = {instance.id: instance.status for instance in instances.values()}
+        before = {
+            instance.id: instance.status for instance in (self.data or {}).values()
+        }
         if statuses != before:
-            self._moved_at = monotonic()
+            self._status_changed_at = monotonic()
+            self._in_transition = not TRANSITIONAL.isdisjoint(statuses.values())
         for instance_id in list(self._live_codes):
             waits = statuses.get(instance_id) is InstanceStatus.SCAN_QR
             if not waits and not self.being_linked[instance_id]:
@@ -296,50 +418,11 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
     @callback
     def _async_update_devices(self, instances: dict[str, Instance]) -> None:
         """Remove the devices of instances that are gone, and rename the others."""
-        names = {one.id: one.name for one in instances.values()}
-        before = {one.id: one.name for one in (self.data or {}).values()}
+        names = {instance.id: instance.name for instance in instances.values()}
+        before = {instance.id: instance.name for instance in (self.data or {}).values()}
         if self.data is not None and names == before:
             return
-        identifiers = {
-            (DOMAIN, self.unique_id(one)): device_name(name)
-            for one, name in names.items()
-        }
-        registry = dr.async_get(self.hass)
-        devices = dr.async_entries_for_config_entry(
-            registry, self.config_entry.entry_id
-        )
-        for device in devices:
-            for identifier in device.identifiers & identifiers.keys():
-                registry.async_update_device(device.id, name=identifiers[identifier])
-        gone = [
-            device.id
-            for device in devices
-            if device.identifiers.isdisjoint(identifiers) and self._owns(device)
-        ]
-        for device_id in gone:
-            registry.async_remove_device(device_id)
-        if gone:
-            async_update_other_accounts(self.hass, self.config_entry)
-
-    def _owns(self, device: DeviceEntry) -> bool:
-        """Whether no other account has taken over the entities of a device."""
-        entities = er.async_entries_for_device(
-            er.async_get(self.hass), device.id, include_disabled_entities=True
-        )
-        own = self.config_entry.entry_id
-        return all(
-            entity.config_entry_id == own
-            for entity in entities
-            if entity.platform == DOMAIN
-        )
-
-
-@callback
-def async_update_other_accounts(hass: HomeAssistant, entry: GatewayConfigEntry) -> None:
-    """Let other accounts add the instances that this account no longer has."""
-    for other in hass.config_entries.async_loaded_entries(DOMAIN):
-        if other is not entry:
-            other.runtime_data.async_update_listeners()
+        async_update_devices(self.hass, self.config_entry, names)
 
 
 def _translated(err: GatewayError) -> dict[str, Any]:

@@ -9,13 +9,17 @@ from homeassistant.const import CONF_URL
 
 from .const import CONF_INSTANCE_ID
 from .providers.redact import redact
+from .recipients import recipients_of
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
     from homeassistant.helpers.device_registry import DeviceEntry
 
     from .coordinator import GatewayConfigEntry, GatewayCoordinator
+    from .inbox import Inbox
     from .providers.models import Instance
+    from .push import Push
+    from .webhook import Webhook
 
 
 async def async_get_config_entry_diagnostics(
@@ -53,12 +57,44 @@ def _account(coordinator: GatewayCoordinator) -> dict[str, Any]:
         "poll_interval": str(coordinator.update_interval),
         "last_error": type(cause).__name__ if cause else None,
         "instance_count": len(coordinator.data),
+        "recipient_count": len(recipients_of(coordinator.config_entry)),
+        "push": coordinator.push and _push(coordinator.push),
+        "webhook": _webhook(coordinator.webhook),
+        "messages": _inbox(coordinator.inbox),
         "being_linked": coordinator.being_linked.total(),
     }
 
 
+def _push(push: Push) -> dict[str, Any]:
+    connected_at = push.connected_at
+    return {
+        "connected": push.connected,
+        "seconds_since_connection": connected_at and round(monotonic() - connected_at),
+        "connections": push.connections,
+        "events": dict(push.events),
+    }
+
+
+def _webhook(webhook: Webhook) -> dict[str, Any]:
+    called_at = webhook.called_at
+    return {
+        "on": webhook.is_on,
+        "calls": webhook.calls,
+        "seconds_since_call": called_at and round(monotonic() - called_at),
+    }
+
+
+def _inbox(inbox: Inbox) -> dict[str, Any]:
+    return {
+        "receive": inbox.receive,
+        "events": dict(inbox.events),
+        "dropped": dict(inbox.dropped),
+        "queued": inbox.queued,
+    }
+
+
 def _instance(coordinator: GatewayCoordinator, instance: Instance) -> dict[str, Any]:
-    trouble = coordinator.troubles.get(instance.id)
+    problem = coordinator.problems.get(instance.id)
     return {
         "status": instance.status,
         "raw_status": instance.raw_status,
@@ -67,6 +103,6 @@ def _instance(coordinator: GatewayCoordinator, instance: Instance) -> dict[str, 
         "phone_number_known": instance.phone_number is not None,
         "last_seen": instance.last_seen,
         "linked": instance.id in coordinator.linked,
-        "trouble": trouble and trouble.kind,
-        "seconds_in_trouble": trouble and round(monotonic() - trouble.since),
+        "problem": problem and problem.kind,
+        "seconds_with_problem": problem and round(monotonic() - problem.since),
     }

@@ -57,6 +57,7 @@ class InstanceEntity(CoordinatorEntity[GatewayCoordinator]):
             manufacturer=provider.name,
             model=types.get(instance_type or "", DEFAULT_MODEL),
             model_id=instance_type,
+            sw_version=self.coordinator.server_version,
             configuration_url=provider.dashboard_url,
             entry_type=DeviceEntryType.SERVICE,
         )
@@ -105,12 +106,15 @@ def async_add_instances(
     def add_new() -> None:
         known.intersection_update(coordinator.data)
         new = [
-            one
-            for one in coordinator.data
-            if one not in known and not _belongs_to_another(coordinator, one)
+            instance_id
+            for instance_id in coordinator.data
+            if instance_id not in known
+            and not _belongs_to_another(coordinator, instance_id)
         ]
         known.update(new)
-        async_add_entities(entity for one in new for entity in entities_of(one))
+        async_add_entities(
+            entity for instance_id in new for entity in entities_of(instance_id)
+        )
 
     add_new()
     entry.async_on_unload(coordinator.async_add_listener(add_new))

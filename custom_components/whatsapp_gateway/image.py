@@ -37,7 +37,7 @@ TIME_LIMIT = 8.0
 MIN_INTERVAL = 0.1
 """Between two changes of the picture."""
 SHOW_AGAIN = 1.0
-"""After which the picture changes again: a card that has just appeared missed it."""
+"""Until the picture is announced again, to cards that have just appeared."""
 
 QR_CODE = ImageEntityDescription(
     key="qr_code",

@@ -7,8 +7,10 @@ from enum import StrEnum
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED
 from homeassistant.core import callback
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
 
 from .const import DOMAIN
 from .providers.models import InstanceStatus
@@ -16,16 +18,20 @@ from .providers.models import InstanceStatus
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from homeassistant.config_entries import ConfigEntry, ConfigEntryChange
     from homeassistant.core import HomeAssistant
 
+    from .coordinator import GatewayConfigEntry
     from .providers.models import Instance
 
+NO_CALLS = "no_calls"
+NETWORK_SETTINGS = "https://my.home-assistant.io/redirect/network/"
 PATIENCE = 60.0
-"""Seconds that trouble has to last before an issue is raised."""
+"""Seconds that a problem has to last before an issue is raised."""
 
 
 class Kind(StrEnum):
-    """Kinds of trouble; each has an issue of its own."""
+    """Kinds of problems; each has an issue of its own."""
 
     NOT_LINKED = "not_linked"
     DISCONNECTED = "disconnected"
@@ -38,12 +44,12 @@ KINDS: dict[InstanceStatus | None, Kind] = {
     InstanceStatus.SCAN_QR: Kind.NOT_LINKED,
     InstanceStatus.FAILED: Kind.FAILED,
 }
-UNCLEAR = frozenset(InstanceStatus) - KINDS.keys() - {InstanceStatus.CONNECTED} | {None}
-"""Statuses that may get better or worse, so they change nothing."""
+UNCLEAR = {InstanceStatus.STARTING, InstanceStatus.PASSKEY, None}
+"""Neither connected nor a problem: present issues are kept, and none is raised."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Problem:
     """What is wrong with an instance."""
 
     kind: Kind
@@ -51,11 +57,11 @@ class Trouble:
     """Of the monotonic clock, in seconds."""
 
 
-class Troubles(dict[str, Trouble]):
-    """Troubles of an account's instances by their ID, and their issues."""
+class Problems(dict[str, Problem]):
+    """Problems of an account's instances by their ID, and their issues."""
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
-        """Start without troubles; issues of an earlier run may exist."""
+        """Start without problems; issues of an earlier run may exist."""
         super().__init__()
         self._hass = hass
         self._entry_id = entry_id
@@ -71,7 +77,7 @@ class Troubles(dict[str, Trouble]):
         for instance_id in linked & instances.keys():
             self._note(instances[instance_id])
         # also issues of an earlier run: Home Assistant keeps those that are ignored
-        valid = {self._issue_id(key, one.kind) for key, one in self.items()}
+        valid = {self._issue_id(key, problem.kind) for key, problem in self.items()}
         # nothing is known yet of an instance that starts
         valid |= {
             self._issue_id(instance_id, kind)
@@ -82,35 +88,41 @@ class Troubles(dict[str, Trouble]):
         for issue_id in issues_of(self._hass, self._entry_id) - valid:
             ir.async_delete_issue(self._hass, DOMAIN, issue_id)
 
+    @property
+    def pending(self) -> bool:
+        """Whether a problem has not lasted long enough yet."""
+        now = monotonic()
+        return any(now - problem.since < PATIENCE for problem in self.values())
+
     @callback
     def async_raise(
         self, instances: dict[str, Instance], being_linked: Mapping[str, int]
     ) -> None:
-        """Raise an issue for each trouble that lasts."""
-        for instance_id, trouble in self.items():
+        """Raise an issue for each problem that lasts."""
+        for instance_id, problem in self.items():
             instance = instances[instance_id]
             if (
-                monotonic() - trouble.since >= PATIENCE
+                monotonic() - problem.since >= PATIENCE
                 and instance.status in KINDS
                 and not being_linked.get(instance_id)
             ):
                 ir.async_create_issue(
                     self._hass,
                     DOMAIN,
-                    self._issue_id(instance_id, trouble.kind),
+                    self._issue_id(instance_id, problem.kind),
                     data={
                         "entry_id": self._entry_id,
                         "instance_id": instance_id,
-                        "kind": trouble.kind,
+                        "kind": problem.kind,
                     },
                     is_fixable=True,
                     severity=ir.IssueSeverity.WARNING,
-                    translation_key=trouble.kind,
+                    translation_key=problem.kind,
                     translation_placeholders={"name": instance.name},
                 )
 
     def _note(self, instance: Instance) -> None:
-        """Note the trouble of an instance."""
+        """Note the problem of an instance."""
         if instance.status is InstanceStatus.CONNECTED:
             self.pop(instance.id, None)
             return
@@ -128,7 +140,7 @@ class Troubles(dict[str, Trouble]):
         if known is None or known.kind is not kind:
             # an instance that alternates between two kinds is down all the time
             since = known.since if known else monotonic()
-            self[instance.id] = Trouble(kind, since)
+            self[instance.id] = Problem(kind, since)
 
     def _issue_id(self, instance_id: str, kind: Kind) -> str:
         return f"{self._entry_id}_{kind}_{instance_id}"
@@ -145,6 +157,47 @@ def issues_of(hass: HomeAssistant, entry_id: str) -> set[str]:
 
 @callback
 def async_delete_issues(hass: HomeAssistant, entry_id: str) -> None:
-    """Delete all issues of an account that is removed."""
+    """Delete all issues of an account."""
+    async_delete_no_calls(hass, entry_id)
     for issue_id in issues_of(hass, entry_id):
         ir.async_delete_issue(hass, DOMAIN, issue_id)
+
+
+@callback
+def async_delete_issues_of_disabled(hass: HomeAssistant) -> None:
+    """Delete the issues of each account that is disabled, loaded or not."""
+
+    @callback
+    def changed(_change: ConfigEntryChange, entry: ConfigEntry) -> None:
+        if entry.domain == DOMAIN and entry.disabled_by:
+            async_delete_issues(hass, entry.entry_id)
+
+    async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, changed)
+
+
+@callback
+def async_raise_no_calls(
+    hass: HomeAssistant, entry: GatewayConfigEntry, provider: str
+) -> None:
+    """Raise the issue that a gateway doesn't report changes as it should."""
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        _no_calls_id(entry.entry_id),
+        is_fixable=False,
+        learn_more_url=NETWORK_SETTINGS,
+        severity=ir.IssueSeverity.WARNING,
+        translation_key=NO_CALLS,
+        translation_placeholders={"name": entry.title, "provider": provider},
+    )
+
+
+@callback
+def async_delete_no_calls(hass: HomeAssistant, entry_id: str) -> None:
+    """Delete the issue that a gateway doesn't report changes."""
+    ir.async_delete_issue(hass, DOMAIN, _no_calls_id(entry_id))
+
+
+def _no_calls_id(entry_id: str) -> str:
+    # issues of instances start with the ID of the entry
+    return f"{NO_CALLS}_{entry_id}"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, override
 from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow
 
 from .issues import Kind
-from .pairing_flow import PairingFlow, error_key
+from .pairing_flow import PairingFlow
 from .providers.models import Action, GatewayError, NotFound
-from .texts import escape_markdown
+from .texts import async_explain_error, escape_markdown
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -47,7 +47,7 @@ class InstanceRepairFlow(PairingFlow, RepairsFlow):
             return await self.async_step_restart()
         if not instance.linkable:
             return await self.async_step_connect()
-        return await self.async_step_pair()
+        return await self.async_step_link_method()
 
     async def async_step_restart(self, user_input: dict[str, Any] | None = None) -> Any:
         """Restart the session after a confirmation."""
@@ -70,11 +70,11 @@ class InstanceRepairFlow(PairingFlow, RepairsFlow):
                 await self._async_refresh()
                 return self.async_abort(reason="instance_gone")
             except GatewayError as err:
-                errors = {"base": error_key(coordinator, err)}
-                message = str(err)
+                errors = {"base": "gateway_error"}
+                message = await async_explain_error(coordinator, err)
             else:
                 if self._instance.linkable:
-                    return await self.async_step_pair()
+                    return await self.async_step_link_method()
                 await self._async_refresh()
                 return self.async_create_entry(data={})
         return self._show(

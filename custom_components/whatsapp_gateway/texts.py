@@ -1,10 +1,20 @@
-"""Prepare texts of a gateway for places in Home Assistant that limit them."""
+"""Prepare texts for the places in Home Assistant that show them."""
 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
+from homeassistant.helpers.translation import async_get_translations
 from homeassistant.util import slugify
+
+from .const import DOMAIN, ERROR_KEYS
+from .providers.models import GatewayError, Unauthorized
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+
+    from .coordinator import GatewayCoordinator
 
 MAX_NAME = 100
 MAX_SLUG = 180
@@ -26,3 +36,22 @@ def device_name(name: str) -> str:
 def escape_markdown(text: str) -> str:
     """Return a text that Markdown shows as it is, without links and pictures."""
     return _MARKUP.sub(r"\\\1", " ".join(text.split()))
+
+
+async def async_explain(hass: HomeAssistant, key: str, **placeholders: str) -> str:
+    """Return the text of an exception, in the language of the server."""
+    texts = await async_get_translations(
+        hass, hass.config.language, "exceptions", {DOMAIN}
+    )
+    return texts[f"component.{DOMAIN}.exceptions.{key}.message"].format(**placeholders)
+
+
+async def async_explain_error(
+    coordinator: GatewayCoordinator, err: GatewayError
+) -> str:
+    """Return the text of a gateway error; start reauth if that helps."""
+    if isinstance(err, Unauthorized):
+        coordinator.async_start_reauth()
+    return await async_explain(
+        coordinator.hass, ERROR_KEYS[type(err)], message=str(err)
+    )

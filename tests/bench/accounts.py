@@ -39,17 +39,25 @@ class Account:
     body: bytes
     changed: bytes = b""
     """The same list with 1 % of the instances in another state, at least one."""
+    once: Mapping[str, bytes] = field(default_factory=dict)
+    """What the server answers to what it is asked once, by path."""
 
     async def answer(self, hass: HomeAssistant, url: str, body: bytes) -> int:
         """Let the server answer so; return how often it was asked before."""
+        return await self._put(hass, url + self.path, body)
+
+    @staticmethod
+    async def _put(hass: HomeAssistant, url: str, body: bytes) -> int:
         session = async_get_clientsession(hass)
-        async with session.put(url + self.path, data=body) as response:
+        async with session.put(url, data=body) as response:
             asked: int = await response.json()
         return asked
 
     async def add(self, hass: HomeAssistant, url: str) -> MockConfigEntry:
         """Add the account, and do not set it up yet."""
         await self.answer(hass, url, self.body)
+        for path, body in self.once.items():
+            await self._put(hass, url + path, body)
         vars(uptimerobot_api)["API_BASE_URL"] = url
         data = {**self.data, "url": url, "gateway": url.removeprefix("http://")}
         entry = MockConfigEntry(domain=self.domain, title=self.name, data=data)
@@ -64,14 +72,18 @@ async def gateway_account(key: str, size: int) -> Account:
         gateway.add(f"Number {number}", State.CONNECTED, seen=1777638896.0)
     bodies: list[bytes] = []
     async with gateway.running(), ClientSession() as session:
-        await PROVIDERS[key](session, gateway.url, gateway.key).instances()
-        asked = gateway.asked[0]
+        provider = PROVIDERS[key](session, gateway.url, gateway.key)
+        await provider.instances()
+        await provider.server_version()
+        asked, *others = gateway.asked
+        once = {one.path: b"" for one in others if one.route in gateway.asked_once}
+        for path in once:
+            once[path] = await _read(session, gateway.url + path, asked.headers)
         for state in (State.CONNECTED, State.STOPPED):
             for one in list(gateway.sessions.values())[: ceil(size * CHANGED)]:
                 one.state = state
             url, headers = gateway.url + asked.path, asked.headers
-            async with session.get(url, headers=headers) as response:
-                bodies.append(await response.read())
+            bodies.append(await _read(session, url, headers))
     return Account(
         name=PROVIDERS[key].name,
         domain=DOMAIN,
@@ -80,7 +92,13 @@ async def gateway_account(key: str, size: int) -> Account:
         data={"provider": key, "api_key": gateway.key},
         body=bodies[0],
         changed=bodies[1],
+        once=once,
     )
+
+
+async def _read(session: ClientSession, url: str, headers: Mapping[str, str]) -> bytes:
+    async with session.get(url, headers=headers) as response:
+        return await response.read()
 
 
 def uptimerobot_account(size: int) -> Account:

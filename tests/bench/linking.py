@@ -106,7 +106,9 @@ async def measure_linking(key: str) -> Linking:
         async def scan() -> None:
             async with turns:
                 one = await account(State.STOPPED)
-                await one.scan(random.uniform(0, LONGEST_WAIT), result)
+                connected, finished = await one.scan(random.uniform(0, LONGEST_WAIT))
+                result.connected.append(connected)
+                result.finished.append(finished)
 
         async def watch(state: State, screens: list[Screen]) -> None:
             one = await account(state)
@@ -147,39 +149,43 @@ class Account:
         assert await hass.config_entries.async_setup(entry.entry_id)
         return cls(hass, entry, gateway, session, Screen(session))
 
-    def entity_id(self, platform: str, key: str) -> str:
-        """Return the id of an entity of the instance."""
-        unique_id = f"{self.entry.runtime_data.unique_id(self.session.id)}_{key}"
+    def entity_id(self, platform: str, key: str, session: Session | None = None) -> str:
+        """Return the id of an entity of the instance, or of another one."""
+        session_id = (session or self.session).id
+        unique_id = f"{self.entry.runtime_data.unique_id(session_id)}_{key}"
         registry = er.async_get(self.hass)
         entity_id = registry.async_get_entity_id(platform, DOMAIN, unique_id)
         assert entity_id
         return entity_id
 
-    async def scan(self, wait: float, result: Linking) -> None:
-        """Scan the code in a dialog, and note when Home Assistant knows."""
-        scanned = 0.0
+    async def scan(self, wait: float) -> tuple[float, float]:
+        """Scan the code in a dialog so long after it appears.
+
+        Return the seconds from the scan to the state and to the end of the dialog.
+        """
+        scanned = known = 0.0
         connected = asyncio.Event()
 
         @callback
         def note(event: Event[Any]) -> None:
+            nonlocal known
             if event.data["new_state"].state == "connected":
-                result.connected.append(time.time() - scanned)
+                known = time.time() - scanned
                 connected.set()
 
         status = self.entity_id("sensor", "status")
         stop = async_track_state_change_event(self.hass, [status], note)
         dialog = Dialog(self.hass, self.entry)
         async for picture in dialog.pictures():
-            text = await self.screen.show(picture)
-            if text and not scanned:
+            if not scanned and (text := await self.screen.show(picture)):
                 await asyncio.sleep(wait)
                 scanned = time.time()
                 VirtualPhone(self.gateway).scan(text)
-        self.screen.clear()
-        result.finished.append(time.time() - scanned)
-        assert dialog.result["reason"] == "linked"
+        finished = time.time() - scanned
+        assert dialog.result["reason"] == "linked", dialog.result
         await connected.wait()
         stop()
+        return known, finished
 
     async def watch(self) -> None:
         """Look at the dialog until the round is over."""
@@ -229,8 +235,11 @@ class Dialog:
 
         stop = self.hass.bus.async_listen(EVENT_DATA_ENTRY_FLOW_PROGRESSED, hear)
         self.result = await flows.async_init(self.entry.entry_id)
-        flow_id, answer = self.result["flow_id"], {"next_step_id": "link"}
-        self.result = await flows.async_configure(flow_id, answer)
+        flow_id = self.result["flow_id"]
+        while self.result["type"] is FlowResultType.MENU:
+            # the first option is to link, and then to do it by a QR code
+            answer = {"next_step_id": self.result["menu_options"][0]}
+            self.result = await flows.async_configure(flow_id, answer)
         while self.result["type"] is FlowResultType.SHOW_PROGRESS:
             uri = self.result["description_placeholders"]["qr"]
             yield b64decode(uri.partition(",")[2])

@@ -30,7 +30,9 @@ class Replay:
     async def get(self, request: web.Request) -> web.Response:
         """Answer with a body."""
         self.reads += 1
-        body = self.bodies[request.path]
+        if (body := self.bodies.get(request.path)) is None:
+            # such as events, or the live state of an instance: the list is good enough
+            return web.Response(status=501)
         return web.Response(body=body, content_type="application/json")
 
 

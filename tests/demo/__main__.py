@@ -17,7 +17,15 @@ from aiohttp import ClientSession
 from homeassistant.const import __version__
 
 from tests.harness.facts import SUPPORTED
-from tests.harness.live import ROOT, StartFailed, check_free, prepare, running, started
+from tests.harness.live import (
+    ROOT,
+    StartFailed,
+    add_camera,
+    check_free,
+    prepare,
+    running,
+    started,
+)
 
 from .servers import PORTS
 
@@ -25,6 +33,8 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
 
 DEMO = ROOT / ".demo"
+METHODS = {True: "QR code or pairing code", False: "QR code"}
+"""How to link a number, by whether the gateway has pairing codes."""
 
 say = partial(print, flush=True)
 
@@ -67,6 +77,9 @@ async def _demo(port: int, *, reset: bool) -> None:
         )
         say(f"Starting Home Assistant {__version__} ...")
         home = await stack.enter_async_context(running(config, port=port))
+        headers = {"Authorization": f"Bearer {home.token}"}
+        async with ClientSession(home.url, headers=headers) as api:
+            await add_camera(config, api)
         say(_explanation(home.url, page))
         await _first_to_stop(
             {"The simulated gateways": gateway_process, "Home Assistant": home.process}
@@ -81,12 +94,17 @@ async def _first_to_stop(processes: dict[str, Process]) -> None:
     raise StartFailed(f"{task.get_name()} stopped with exit code {task.result()}.")
 
 
+def _titles(*features: str) -> str:
+    """Return the gateways that have these features."""
+    return " or ".join(k.title for k in SUPPORTED.values() if k.has(*features))
+
+
 def _explanation(url: str, page: str) -> str:
     """Return the addresses, the accounts, and what to try."""
     add = f"{url}/config/integrations/dashboard/add?domain=whatsapp_gateway"
-    first, *_, last = (kind.title for kind in SUPPORTED.values())
     accounts = "\n".join(
-        f"          {kind.title:<15} http://127.0.0.1:{PORTS[key]}    {kind.key}"
+        f"          {kind.title:<14} http://127.0.0.1:{PORTS[key]}  {kind.key:<26}"
+        f" {METHODS[kind.has('pairing_code')]}"
         for key, kind in SUPPORTED.items()
     )
     return dedent(f"""
@@ -94,22 +112,38 @@ def _explanation(url: str, page: str) -> str:
 
           Home Assistant       {url}
           Add the integration  {add}
+          Actions              {url}/developer-tools/action
           Phone                {page}
 
-          Gateway         Address                  API key
+          Gateway        Address                API key                    Link by
 {accounts}
 
         What to try
 
-          1. Open "Add the integration", choose {first}, and enter its address and key.
-          2. Create an instance. Its QR code appears and refreshes automatically.
-          3. Scan the code on the phone's page. The dialog says that it is linked.
-          4. Unlink the number on the phone's page. After a minute, a repair appears
-             under Settings. Fix it with the QR code.
-          5. Select Configure (the gear) next to the account to link more instances.
-          6. Try the blueprints: Settings > Automations & scenes > Blueprints. History
+          1. Open "Add the integration", choose a gateway, enter its address and key.
+          2. Create an instance. If you are asked how to link it, choose the QR code.
+             The code appears and refreshes automatically.
+          3. Select Scan on the phone's page. The dialog says that the number is linked.
+          4. Do the same at the other gateways. Link an instance by a pairing code, too:
+             at {_titles("pairing_code")}, choose to enter a code on the
+             phone, enter any number, such as +1 202 555 0123, and type the code that
+             appears into the phone's page.
+          5. Unlink a number on the phone's page. After a minute or two, a repair
+             appears under Settings. Fix it by linking the number again.
+          6. Select Configure (the gear) next to an account to link more instances. Let
+             all codes expire, and request a new one.
+          7. Add a recipient at {_titles("chats", "media_content")}: select
+             "Add recipient" in the menu of the account, and choose the group Family.
+          8. Send it a camera picture: open "Actions", choose "Send message" of WhatsApp
+             Gateway, the recipient Family, and as media the camera "Front door". The
+             picture appears on the phone's page.
+          9. Select Configure > Messages to receive messages at
+             {_titles("receiving")}. {_titles("receiving", "webhooks")} also needs
+             "Report changes at once". Let Family write on the phone's page: the entity
+             "Message" shows the text.
+         10. Try the blueprints: Settings > Automations & scenes > Blueprints. History
              and Activity show what happened to your numbers.
-          7. Try a wrong API key, and add {last} as well.
+         11. Add an account with a wrong API key, or with another gateway's address.
 
         Press Ctrl-C to stop. What you did is kept; start with --reset to begin again.
         The logs are in {DEMO}.

@@ -15,6 +15,8 @@ from aiohttp import web
 from tests.gateways import GATEWAYS, ExpiredCodeError, VirtualPhone
 from tests.gateways.machine import State
 
+from .chats import Chats
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -28,7 +30,7 @@ KEPT = ("id", "name", "owner", "type", "metadata", "phone_number", "linked", "cr
 STATES = {
     State.NEW: "Never linked",
     State.BOOTING: "Starting",
-    State.WAITING: "Shows a QR code",
+    State.WAITING: "Waiting to be linked",
     State.LINKING: "Linking",
     State.CONNECTED: "Linked",
     State.STOPPED: "Stopped",
@@ -58,8 +60,10 @@ class PhonePage:
                 web.get("/", self.page),
                 web.get("/instances", self.instances),
                 web.post("/scan", self.scan),
+                web.post("/enter", self.enter),
                 web.post("/unlink", self.unlink),
                 web.post("/new_round", self.new_round),
+                *Chats(self.gateways).routes(),
             ]
         )
         return app
@@ -73,7 +77,7 @@ class PhonePage:
         return web.json_response(
             [
                 {
-                    "id": session.id,
+                    "id": self._key(session),
                     "gateway": gateway.title,
                     "name": session.name,
                     "state": STATES[session.state],
@@ -90,16 +94,25 @@ class PhonePage:
     async def scan(self, request: web.Request) -> web.Response:
         """Scan a text, or the QR code that an instance shows now."""
         body = await request.json()
-        text = body.get("text") or self._text_of(body.get("id"))
+        text = body.get("text") or self._text_of(body["id"])
+        return self._linked(self.phone.scan, text)
+
+    async def enter(self, request: web.Request) -> web.Response:
+        """Enter a pairing code."""
+        code = (await request.json())["code"]
+        return self._linked(self.phone.enter, code.strip().upper())
+
+    def _linked(self, link: Callable[[str], Session], code: str) -> web.Response:
+        """Link the instance with this code, and return which one it is."""
         try:
-            session = self.phone.scan(text)
+            session = link(code)
         except ExpiredCodeError:
-            raise web.HTTPGone(text="No instance shows this QR code") from None
-        return web.json_response({"id": session.id})
+            raise web.HTTPGone(text="No instance has this code now.") from None
+        return web.json_response({"id": self._key(session), "name": session.name})
 
     async def unlink(self, request: web.Request) -> web.Response:
         """Remove the linked device of an instance."""
-        self.phone.unlink((await request.json())["id"])
+        self._session((await request.json())["id"]).unlink()
         return web.Response()
 
     async def new_round(self, request: web.Request) -> web.Response:
@@ -107,14 +120,23 @@ class PhonePage:
         self._session((await request.json())["id"]).state = State.WAITING
         return web.Response()
 
-    def _session(self, instance_id: str) -> Session:
-        for gateway in self.gateways.values():
-            if session := gateway.sessions.get(instance_id):
-                return session
+    def _key(self, session: Session) -> str:
+        """Return the gateway and the ID: two gateways may use the same ID."""
+        [provider] = (
+            provider
+            for provider, gateway in self.gateways.items()
+            if gateway.sessions.get(session.id) is session
+        )
+        return f"{provider}/{session.id}"
+
+    def _session(self, key: str) -> Session:
+        provider, _, instance_id = key.partition("/")
+        if session := self.gateways[provider].sessions.get(instance_id):
+            return session
         raise web.HTTPNotFound
 
-    def _text_of(self, instance_id: str) -> str:
-        code = self._session(instance_id).code
+    def _text_of(self, key: str) -> str:
+        code = self._session(key).code
         return code.text if code else ""
 
 
@@ -148,6 +170,8 @@ async def serve(options: argparse.Namespace) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     gateways = {key: kind(scale=options.scale) for key, kind in GATEWAYS.items()}
+    for gateway in gateways.values():
+        gateway.events.on = True
     if options.unlimited:
         for gateway in gateways.values():
             gateway.limit = lambda key: (True, {})  # type: ignore[method-assign]  # noqa: ARG005

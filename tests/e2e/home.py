@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 import re
 import time
@@ -13,25 +13,25 @@ from aiohttp import ClientSession
 from playwright.async_api import expect
 import pytest
 
+from homeassistant.util import slugify
+
 from tests.gateways import GATEWAYS
-from tests.harness.facts import SUPPORTED, any_gateway
+from tests.harness.facts import SUPPORTED, with_and_without
 from tests.harness.qr_reader import read_data_uri, read_qr
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
     from playwright.async_api import Locator, Page
 
 LOOKS = ("light-desktop", "dark-phone")
 """Themes and sizes of the screen."""
-EACH_GATEWAY_AND_LOOK = pytest.mark.parametrize(
-    ("look", "provider"),
-    [
-        *((LOOKS[0], provider) for provider in SUPPORTED),
-        (LOOKS[1], any_gateway().provider),
-    ],
-)
-"""Run a test for each gateway, and in each look, but not for all pairs of them."""
+BY_CODE = [key for key, kind in SUPPORTED.items() if kind.has("pairing_code")]
+"""The gateways that offer pairing codes."""
+WITH_AND_WITHOUT_CODE = with_and_without("pairing_code")
+"""One gateway that asks how to link a phone, and one that only has QR codes."""
+LOST_CLICK = 5000
+"""Milliseconds after which a menu that is still there has missed a click."""
 INTEGRATION_PAGE = "/config/integrations/integration/whatsapp_gateway"
 RECORD_BOXES = """dialog => {
     const find = root => {
@@ -59,6 +59,26 @@ The frontend builds the dialog's content anew after each change, so some frames 
 picture.
 """
 
+TOO_NARROW = """element => {
+    const wide = [];
+    while (element) {
+        const { clientWidth, scrollWidth } = element;
+        if (clientWidth && scrollWidth > clientWidth + 1) wide.push(element.localName);
+        const around = element.assignedSlot ?? element.parentElement;
+        element = around ?? element.getRootNode().host;
+    }
+    return wide;
+}"""
+"""Return the elements around this one whose content is wider than they are."""
+
+
+def in_looks(providers: Iterable[str]) -> pytest.MarkDecorator:
+    """Run a test for each gateway, and in each look, but not for all pairs of them."""
+    light, dark = LOOKS
+    first, *_ = keys = [*providers]
+    pairs = [*((light, key) for key in keys), (dark, first)]
+    return pytest.mark.parametrize(("look", "provider"), pairs)
+
 
 @dataclass
 class GatewayProcess:
@@ -66,6 +86,11 @@ class GatewayProcess:
 
     phone: ClientSession
     ports: dict[str, int]
+
+    @property
+    def page(self) -> str:
+        """Return the address of the phone's page."""
+        return f"http://127.0.0.1:{self.ports['page']}"
 
     def url(self, provider: str) -> str:
         """Return the address of a gateway."""
@@ -95,6 +120,11 @@ class GatewayProcess:
     async def scan(self, text: str) -> str:
         """Scan what a camera has read; return the ID of the instance."""
         instance_id: str = (await self._post("/scan", text=text))["id"]
+        return instance_id
+
+    async def enter(self, code: str) -> str:
+        """Enter a pairing code; return the ID of the instance."""
+        instance_id: str = (await self._post("/enter", code=code))["id"]
         return instance_id
 
     async def scan_now(self, instance_id: str) -> None:
@@ -127,6 +157,16 @@ class Home:
         """Click a text."""
         await self.page.get_by_text(text, exact=True).first.click()
 
+    async def choose(self, text: str) -> None:
+        """Choose from a menu; a click is lost while the dialog is still opening."""
+        menu = self.page.locator("dialog-data-entry-flow step-flow-menu")
+        option = menu.get_by_text(text, exact=True).first
+        await option.click()
+        with suppress(AssertionError):
+            await expect(option).to_be_hidden(timeout=LOST_CLICK)
+            return
+        await option.click()
+
     async def submit(self) -> None:
         """Press the button of a form."""
         await self.page.get_by_role("button", name="Submit").click()
@@ -134,6 +174,11 @@ class Home:
     async def close(self) -> None:
         """Close the dialog."""
         await self.page.get_by_role("button", name="Close").first.click()
+        await expect(self.dialog).to_have_count(0)
+
+    async def finish(self) -> None:
+        """End the dialog."""
+        await self.page.get_by_role("button", name="Finish").click()
         await expect(self.dialog).to_have_count(0)
 
     @property
@@ -146,6 +191,11 @@ class Home:
         """Return the picture in the dialog; it has lost its alternative text there."""
         return self.page.locator("dialog-data-entry-flow ha-markdown-element img")
 
+    @property
+    def pairing_code(self) -> Locator:
+        """Return the heading in the dialog, which is the code to enter on the phone."""
+        return self.page.locator("dialog-data-entry-flow ha-markdown-element h1")
+
     async def add_account(
         self, provider: str, url: str, *, key: str | None = None
     ) -> None:
@@ -154,32 +204,104 @@ class Home:
             f"{self.url}/config/integrations/dashboard/add?domain=whatsapp_gateway"
         )
         await self.page.get_by_role("button", name="OK").click()
-        await self.enter_account(provider, url, key=key)
+        await self.fill_in_account(provider, url, key=key)
+        await self.shot("account")
+        await self.submit()
 
-    async def enter_account(
+    async def enter_account(self, provider: str, url: str) -> None:
+        """Enter an account in a dialog that is open."""
+        await self.fill_in_account(provider, url)
+        await self.submit()
+
+    async def fill_in_account(
         self, provider: str, url: str, *, key: str | None = None
     ) -> None:
-        """Fill in the forms of the gateway, its address and the API key."""
+        """Choose the gateway, and fill in the form of its address and the API key."""
         gateway = GATEWAYS[provider]
         await self.page.get_by_text(gateway.title, exact=True).last.click()
         await self.submit()
         await self.page.locator("input[type=url]").fill(url)
         await self.page.locator("input[type=password]").fill(key or gateway.key)
-        await self.submit()
 
     async def create(self, name: str) -> None:
         """Choose to create an instance, and give it a name."""
-        await self.click("Create an instance")
+        await self.choose("Create an instance")
         await self.page.locator("ha-selector-text input").first.fill(name)
+        await self.submit()
+
+    async def choose_qr_code(self, provider: str) -> None:
+        """Choose to scan a QR code, if the gateway gives a choice."""
+        if provider in BY_CODE:
+            await self.choose("Scan a QR code")
+
+    async def request_code(self, number: str) -> None:
+        """Choose to enter a code on the phone with this number."""
+        choice = self.page.get_by_text("Scan a QR code with the phone")
+        await expect(choice).to_be_visible()
+        await self.shot("link_method")
+        await self.choose("Enter a code on the phone")
+        await self.page.locator("input[type=tel]").fill(number)
+        await self.shot("phone")
         await self.submit()
 
     async def skip_linking(self) -> None:
         """End the setup without linking."""
-        await self.click("Finish without linking")
+        await self.choose("Finish without linking")
         await expect(
             self.page.get_by_text("The account has been added")
         ).to_be_visible()
         await self.close()
+
+    async def add_recipient(self, name: str) -> None:
+        """Choose a chat by its name, from the menu of the account."""
+        await self.open_integration()
+        await self.open_menu()
+        # newer versions have a button on the page before that
+        await self.page.get_by_text("Add recipient", exact=True).last.click()
+        await self.dialog.locator("ha-selector-select").click()
+        await self.page.get_by_text(name, exact=True).last.click()
+        await self.shot("recipient")
+        await self.submit()
+        await self.finish()
+
+    async def receive(self, choice: str) -> None:
+        """Choose whose messages are received, in the Configure menu."""
+        await self.open_integration()
+        await self.page.get_by_role("button", name="Configure").first.click()
+        await self.choose("Messages")
+        await self.click(choice)
+        await self.shot("receive")
+        await self.submit()
+        await self.finish()
+
+    async def create_automation(self, config: dict[str, Any]) -> None:
+        """Create an automation, and wait until it is on."""
+        await self._post("/api/config/automation/config/test", **config)
+        await self.wait_for_state(f"automation.{slugify(config['alias'])}", "on")
+
+    async def set_state(self, entity_id: str, state: str) -> None:
+        """Let an entity that nothing provides have a state."""
+        await self._post(f"/api/states/{entity_id}", state=state)
+
+    async def send_picture(self, recipient: str, camera: str, text: str) -> None:
+        """Send a camera picture with the action, in the developer tools."""
+        media = {
+            "media_content_id": f"media-source://camera/{camera}",
+            "media_content_type": "image/jpeg",
+        }
+        data = {"entity_id": [recipient], "message": text, "media": media}
+        action = {"action": "whatsapp_gateway.send_message", "data": data}
+        await self.page.evaluate(
+            "action => localStorage.setItem('panel-dev-action-state-service-data',"
+            " JSON.stringify(action))",
+            action,
+        )
+        await self.page.goto(f"{self.url}/developer-tools/action")
+        perform = self.page.get_by_role("button", name="Perform action")
+        await perform.wait_for()
+        await self.page.locator("ha-selector-media").scroll_into_view_if_needed()
+        await self.shot("action")
+        await perform.click()
 
     async def read_code(
         self,
@@ -196,6 +318,17 @@ class Home:
                 return text
             assert time.monotonic() < deadline, "No code on screen"
             await asyncio.sleep(0.2)
+
+    async def read_pairing_code(self, shot: str = "pairing_code") -> str:
+        """Read the pairing code in the dialog; check that it is large and fits."""
+        await expect(self.pairing_code).to_have_text(
+            re.compile("^[1-9A-Z]{4}-[1-9A-Z]{4}$"), timeout=30_000
+        )
+        await self.shot(shot)
+        size = "code => parseFloat(getComputedStyle(code).fontSize)"
+        assert await self.pairing_code.evaluate(size) >= 24
+        assert await self.pairing_code.evaluate(TOO_NARROW) == []
+        return await self.pairing_code.inner_text()
 
     async def wait_for_code(self, seconds: float) -> float:
         """Wait until the dialog shows a QR code; return how long that took."""
@@ -229,12 +362,13 @@ class Home:
             state: str = (await response.json()).get("state", "")
             return state
 
-    async def wait_for_state(self, entity_id: str, expected: str) -> None:
-        """Wait until an entity has a state."""
-        deadline = time.monotonic() + 40
-        while (state := await self.state(entity_id)) != expected:
+    async def wait_for_state(self, entity_id: str, *expected: str) -> str:
+        """Wait until an entity has one of these states, and return it."""
+        deadline = time.monotonic() + 60
+        while (state := await self.state(entity_id)) not in expected:
             assert time.monotonic() < deadline, state
             await asyncio.sleep(0.2)
+        return state
 
     async def press(self, entity_id: str) -> None:
         """Press a button entity, as an automation does."""
@@ -296,7 +430,7 @@ class Home:
         device = await self._post("/api/template", template=template)
         await self.page.goto(f"{self.url}/config/devices/device/{device}")
 
-    async def _post(self, path: str, **body: str) -> str:
+    async def _post(self, path: str, **body: Any) -> str:
         async with self.api.post(path, json=body) as response:
             text = await response.text()
             assert response.ok, text

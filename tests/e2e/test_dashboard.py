@@ -11,7 +11,7 @@ import pytest
 
 from homeassistant.util.yaml import parse_yaml
 
-from tests.harness.facts import any_gateway
+from .home import LOOKS, WITH_AND_WITHOUT_CODE
 
 if TYPE_CHECKING:
     from .home import GatewayProcess, Home
@@ -30,8 +30,6 @@ BROKEN_PICTURES = """() => {
     return broken;
 }"""
 
-pytestmark = pytest.mark.parametrize("provider", [any_gateway().provider])
-
 
 def card_of_readme() -> dict[str, Any]:
     """Return the README's card with the QR code of an instance named Front desk."""
@@ -42,6 +40,9 @@ def card_of_readme() -> dict[str, Any]:
     return parsed
 
 
+@pytest.mark.parametrize(
+    ("look", "provider"), [*zip(LOOKS, WITH_AND_WITHOUT_CODE, strict=True)]
+)
 async def test_card(home: Home, gateways: GatewayProcess, provider: str) -> None:
     """Show the README's card when a QR code waits, though nothing else changes."""
     instance_id = await gateways.create(provider, "Front desk")
@@ -62,6 +63,7 @@ async def test_card(home: Home, gateways: GatewayProcess, provider: str) -> None
 
 
 @pytest.mark.parametrize("look", ["light-desktop"])
+@pytest.mark.parametrize("provider", WITH_AND_WITHOUT_CODE[:1])
 async def test_overview(home: Home, gateways: GatewayProcess, provider: str) -> None:
     """Show no broken picture of a healthy number on the generated dashboard."""
     instance_id = await gateways.create(provider, "Front desk")

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.harness.facts import any_gateway
+from tests.gateways import GATEWAYS
+
+from .home import WITH_AND_WITHOUT_CODE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -19,14 +21,15 @@ if TYPE_CHECKING:
 
 LATENCIES = (100, 400)
 """Delays of the network, in milliseconds."""
-OPENINGS = int(os.environ.get("OPENINGS", "20"))
+OPENINGS = int(os.environ.get("OPENINGS", "10"))
 """How often each dialog is opened with each latency."""
 LIMIT = 3.0
 """Seconds from the opening of the step until the QR code is shown."""
 
+BOTH = pytest.mark.parametrize("provider", WITH_AND_WITHOUT_CODE)
+
 pytestmark = [
     pytest.mark.parametrize("look", ["light-desktop"]),
-    pytest.mark.parametrize("provider", [any_gateway().provider]),
     pytest.mark.parametrize("scale", [1.0]),
 ]
 
@@ -47,12 +50,13 @@ async def openings(home: Home) -> AsyncIterator[list[float]]:
         print(f"{latency} ms: {len(took)} openings, at most {max(took):.2f} s")
 
 
-def key_of_others() -> str:
+def key_of_others(provider: str) -> str:
     """Return the API key of another customer of the gateway."""
-    owners = any_gateway()().owners
+    owners = GATEWAYS[provider]().owners
     return next(key for key, owner in owners.items() if owner != "me")
 
 
+@BOTH
 async def test_setup(
     home: Home,
     gateways: GatewayProcess,
@@ -62,7 +66,7 @@ async def test_setup(
     instance_id = await gateways.create(provider, "Kitchen")
     url = gateways.url(provider)
     # keeps the integration's page open
-    await home.add_account(provider, url, key=key_of_others())
+    await home.add_account(provider, url, key=key_of_others(provider))
     await home.skip_linking()
     others = await home.accounts()
     await home.open_integration()
@@ -70,7 +74,8 @@ async def test_setup(
         await gateways.new_round(instance_id)
         await home.start_setup()
         await home.enter_account(provider, url)
-        await home.click("Link an instance")
+        await home.choose("Link an instance")
+        await home.choose_qr_code(provider)
         took.append(await home.wait_for_code(LIMIT))
         await home.close()
         accounts = await home.accounts()
@@ -78,6 +83,7 @@ async def test_setup(
         await home.delete_account(entry_id)
 
 
+@BOTH
 async def test_configure(
     home: Home,
     gateways: GatewayProcess,
@@ -91,11 +97,14 @@ async def test_configure(
     async for took in openings(home):
         await gateways.new_round(instance_id)
         await home.page.get_by_role("button", name="Configure").first.click()
-        await home.click("Link an instance")
+        await home.choose("Link an instance")
+        await home.choose_qr_code(provider)
         took.append(await home.wait_for_code(LIMIT))
         await home.close()
 
 
+# it takes more than a minute until there is a repair
+@pytest.mark.parametrize("provider", WITH_AND_WITHOUT_CODE[:1])
 async def test_repair(
     home: Home,
     gateways: GatewayProcess,
@@ -107,6 +116,7 @@ async def test_repair(
     await gateways.scan_now(instance_id)
     await home.add_account(provider, gateways.url(provider))
     await home.wait_for_state("sensor.kitchen_status", "connected")
+    await gateways.unlink(instance_id)
     await gateways.new_round(instance_id)
     await home.page.goto(f"{home.url}/config/repairs")
     repair = home.page.get_by_text("WhatsApp number Kitchen isn't linked")
@@ -114,5 +124,6 @@ async def test_repair(
     async for took in openings(home):
         await gateways.new_round(instance_id)
         await repair.first.click()
+        await home.choose_qr_code(provider)
         took.append(await home.wait_for_code(LIMIT))
         await home.close()

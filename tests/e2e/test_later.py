@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 from playwright.async_api import expect
 import pytest
 
-from tests.harness.facts import SUPPORTED, any_gateway
+from tests.harness.facts import SUPPORTED
 
-from .home import EACH_GATEWAY_AND_LOOK
+from .home import LOOKS, WITH_AND_WITHOUT_CODE
 
 if TYPE_CHECKING:
     from .home import GatewayProcess, Home
 
 
-@EACH_GATEWAY_AND_LOOK
+@pytest.mark.parametrize(
+    ("look", "provider"), [*zip(LOOKS, WITH_AND_WITHOUT_CODE, strict=True)]
+)
 @pytest.mark.parametrize("scale", [1.0])
 async def test_later(home: Home, gateways: GatewayProcess, provider: str) -> None:
     """Link a number from the Configure menu; repair it after the phone unlinked it."""
@@ -26,7 +28,8 @@ async def test_later(home: Home, gateways: GatewayProcess, provider: str) -> Non
 
     await home.open_integration()
     await home.page.get_by_role("button", name="Configure").first.click()
-    await home.click("Link an instance")
+    await home.choose("Link an instance")
+    await home.choose_qr_code(provider)
     instance_id = await gateways.scan(await home.read_code(shot="configure"))
     await home.expect_linked("Kitchen")
     await home.shot("configured")
@@ -39,6 +42,7 @@ async def test_later(home: Home, gateways: GatewayProcess, provider: str) -> Non
     await issue.wait_for(timeout=150_000)
     await home.shot("repair")
     await issue.click()
+    await home.choose_qr_code(provider)
     await gateways.scan(await home.read_code(shot="repairing"))
     await home.wait_for_state("sensor.kitchen_status", "connected")
     await expect(home.page.get_by_text("repaired")).to_be_visible()
@@ -46,13 +50,14 @@ async def test_later(home: Home, gateways: GatewayProcess, provider: str) -> Non
 
 
 @pytest.mark.parametrize("look", ["light-desktop"])
-@pytest.mark.parametrize("provider", [any_gateway().provider])
+@pytest.mark.parametrize("provider", WITH_AND_WITHOUT_CODE[:1])
 async def test_close_at_the_code(
     home: Home, gateways: GatewayProcess, provider: str
 ) -> None:
     """Keep the account when the first setup is closed at the QR code."""
     await home.add_account(provider, gateways.url(provider))
     await home.create("Kitchen")
+    await home.choose_qr_code(provider)
     await home.read_code()
     await home.close()
     assert len(await home.accounts()) == 1
@@ -62,7 +67,9 @@ async def test_close_at_the_code(
     await home.shot("integration")
 
 
-@pytest.mark.parametrize("provider", [any_gateway().provider])
+@pytest.mark.parametrize(
+    ("look", "provider"), [*zip(LOOKS, reversed(WITH_AND_WITHOUT_CODE), strict=True)]
+)
 async def test_reconfigure(home: Home, gateways: GatewayProcess, provider: str) -> None:
     """Change the API key: the error of a wrong one appears, and is corrected there."""
     await gateways.create(provider, "Kitchen")

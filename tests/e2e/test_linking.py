@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from playwright.async_api import expect
 import pytest
 
-from tests.harness.facts import SUPPORTED
+from tests.harness.facts import SUPPORTED, with_and_without
 
-from .home import EACH_GATEWAY_AND_LOOK, LOOKS
+from .home import BY_CODE, LOOKS, WITH_AND_WITHOUT_CODE, in_looks
 
 if TYPE_CHECKING:
     from .home import GatewayProcess, Home
@@ -21,11 +22,12 @@ The integration knows how long codes last for the others.
 """
 
 
-@EACH_GATEWAY_AND_LOOK
+@in_looks(SUPPORTED)
 async def test_first_link(home: Home, gateways: GatewayProcess, provider: str) -> None:
     """Add an account, scan the QR code, unlink the number, and link it again."""
     await home.add_account(provider, gateways.url(provider))
     await home.create("Kitchen")
+    await home.choose_qr_code(provider)
     instance_id = await gateways.scan(await home.read_code())
     await home.expect_linked("Kitchen")
     await home.shot("linked")
@@ -36,8 +38,8 @@ async def test_first_link(home: Home, gateways: GatewayProcess, provider: str) -
     await home.shot("device")
 
     await gateways.unlink(instance_id)
-    await home.wait_for_state("sensor.kitchen_status", "disconnected")
-    await expect(home.page.get_by_text("Disconnected").first).to_be_visible()
+    state = await home.wait_for_state("sensor.kitchen_status", "disconnected", "failed")
+    await expect(home.page.get_by_text(state.capitalize()).first).to_be_visible()
     await home.page.get_by_role("button", name="Press").first.click()
     await home.wait_for_state("sensor.kitchen_status", "scan_qr")
     await home.page.get_by_text("QR code", exact=True).first.click()
@@ -45,20 +47,36 @@ async def test_first_link(home: Home, gateways: GatewayProcess, provider: str) -
     await home.wait_for_state("sensor.kitchen_status", "connected")
 
 
+@in_looks(BY_CODE)
+async def test_pairing_code(
+    home: Home, gateways: GatewayProcess, provider: str
+) -> None:
+    """Enter a pairing code on the phone; the dialog ends by itself."""
+    await home.add_account(provider, gateways.url(provider))
+    await home.create("Kitchen")
+    await home.request_code("+1 202 555 0123")
+    await gateways.enter(await home.read_pairing_code())
+    await home.expect_linked("Kitchen")
+    await home.shot("linked")
+    await home.wait_for_state("sensor.kitchen_status", "connected")
+
+
 @pytest.mark.parametrize(
     ("look", "provider", "scale"),
     [
-        (look, key, SCALES[ends])
-        for key, kind in SUPPORTED.items()
-        # the slow one in one look only
-        for ends in [kind.has("code_end")]
-        for look in (LOOKS if ends else LOOKS[-1:])
+        (look, key, SCALES[SUPPORTED[key].has("code_end")])
+        for look, key in zip(
+            cycle(LOOKS),
+            dict.fromkeys(with_and_without("code_end") + WITH_AND_WITHOUT_CODE),
+            strict=False,
+        )
     ],
 )
 async def test_next_code(home: Home, gateways: GatewayProcess, provider: str) -> None:
     """Leave the picture in its place while one code takes the place of another."""
     await home.add_account(provider, gateways.url(provider))
     await home.create("Kitchen")
+    await home.choose_qr_code(provider)
     first = await home.read_code()
     async with home.still_picture():
         second = await home.read_code(other_than=first, seconds=90)

@@ -11,11 +11,12 @@ from pathlib import Path
 import time
 from typing import TYPE_CHECKING, Any
 
-from custom_components.whatsapp_gateway.providers.http import MAX_RETRY_AFTER
+from custom_components.whatsapp_gateway.providers.failures import MAX_RETRY_AFTER
 from tests import gateways
 from tests.harness.facts import TABLED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     import ssl
 
     from aiohttp import TCPConnector, web
@@ -34,9 +35,9 @@ STATUSES = {
     429: "rate_limited",
     500: "internal_error",
 }
-PAUSES = {
-    "429_retry_after": {"Retry-After": "20"},
-    "429_reset": {"X-RateLimit-Reset": str(int(time.time()) + 3600)},
+PAUSES: dict[str, Callable[[], dict[str, str]]] = {
+    "429_retry_after": lambda: {"Retry-After": "20"},
+    "429_reset": lambda: {"X-RateLimit-Reset": str(int(time.time()) + 3600)},
 }
 OTHERS: dict[str, dict[str, Any]] = {
     "502_html": {"status": 502, "html": True},
@@ -60,6 +61,8 @@ WRONG: dict[str, dict[str, bytes]] = {
         "*": b'{"data": {"id": 7, "name": [], "status": {}}}',
     },
 }
+ON_THE_WAY = 0.01
+"""Seconds that anything between the integration and the gateway takes at most."""
 WHOLE_HOST = ("tls", "name")
 """What happens to all routes at once."""
 FAULTS = {
@@ -118,12 +121,15 @@ class FaultInjector:
         """Let a fault come over a route, which is asked `after` another one."""
         if fault not in WHOLE_HOST:
             self.gateway.fail(route, **self._values(fault, route))
-        elif after:
+            return
+        # what is on its way must not open connections later
+        await asyncio.sleep(ON_THE_WAY)
+        if after:
             self.gateway.then[after] = partial(self._strike, fault)
-        else:
-            self._strike(fault)
-            # let the other side notice that its connections are closed
-            await asyncio.sleep(0.01)
+            return
+        self._strike(fault)
+        # let the other side notice that its connections are closed
+        await asyncio.sleep(ON_THE_WAY)
 
     async def end(self, fault: str) -> None:
         """Heal it, and wait until a pause is over that the gateway asked for."""
@@ -146,7 +152,7 @@ class FaultInjector:
             "status": status,
             "code": STATUSES[status],
             "message": SECRET.format(self.gateway.key),
-            "headers": PAUSES.get(fault, {}),
+            "headers": PAUSES.get(fault, dict)(),
         }
 
     def _strike(self, fault: str, spared: web.RequestHandler | None = None) -> None:

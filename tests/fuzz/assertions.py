@@ -102,8 +102,10 @@ def assert_discreet(caplog: pytest.LogCaptureFixture, *ids: str) -> None:
     assert secrets_in(told) == []
 
 
-def listed(answer: dict[str, Any]) -> set[str] | None:
+def listed(answer: dict[str, Any], keys: tuple[str, ...]) -> set[str] | None:
     """Return the ids in a list that is well-formed and complete, else None.
+
+    Each instance has a text under each of the keys, the first of which is its id.
 
     By the words of the documents, without a look at the integration's parsers.
     """
@@ -121,11 +123,11 @@ def listed(answer: dict[str, Any]) -> set[str] | None:
     items = page.get("items")
     if not isinstance(items, list) or not all(
         isinstance(one, dict)
-        and all(one.get(key) and isinstance(one[key], str) for key in ("id", "status"))
+        and all(one.get(key) and isinstance(one[key], str) for key in keys)
         for one in items
     ):
         return None
-    ids = {one["id"] for one in items}
+    ids = {one[keys[0]] for one in items}
     total, pages, limit = (
         count_in(page, key) for key in ("total", "totalPages", "limit")
     )

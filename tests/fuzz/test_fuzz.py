@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime
 import logging
@@ -18,12 +19,17 @@ from homeassistant.helpers import entity_registry as er
 
 from custom_components.whatsapp_gateway import sensor
 from custom_components.whatsapp_gateway.const import DOMAIN
-from custom_components.whatsapp_gateway.providers import PROVIDERS, http, parsing
-from custom_components.whatsapp_gateway.providers.models import Instance, QrCode
+from custom_components.whatsapp_gateway.providers import (
+    PROVIDERS,
+    failures,
+    http,
+    parsing,
+)
+from custom_components.whatsapp_gateway.providers.models import Action, Instance, QrCode
 from custom_components.whatsapp_gateway.providers.redact import redact
 from tests.gateways.machine import State
 from tests.harness.calls import CALLS
-from tests.harness.helpers import STATUSES, state_of
+from tests.harness.helpers import state_of, status_of
 from tests.harness.qr_reader import read_qr
 
 from .assertions import (
@@ -95,7 +101,7 @@ async def test_parsers(
     with only_our_errors():
         answer.raise_for_failure()
         payload = answer.json()
-    code, message = http.explanation(payload)
+    code, message = failures.explanation(payload)
     assert_fits(code, str | None)
     assert_fits(message, str)
     assert secrets_in(redact(message, API_KEY)) == []
@@ -109,7 +115,7 @@ async def test_parsers(
 @given(headers=HEADERS)
 def test_retry_after(headers: dict[str, str]) -> None:
     """A pause is never shorter than a second, nor longer than two minutes."""
-    assert 1 <= http._retry_after(CIMultiDictProxy(CIMultiDict(headers))) <= 120
+    assert 1 <= failures.seconds_to_wait(CIMultiDictProxy(CIMultiDict(headers))) <= 120
 
 
 @given(call=st.sampled_from(sorted(CALLS)), answer=ANY_ANSWER)
@@ -121,6 +127,8 @@ async def test_calls(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Every call returns what it promises, or raises one of our errors."""
+    if call in set(Action) - provider.actions:
+        return
     # as if the pause that the last answer may have asked for were over
     provider._http._resume_at = 0.0
     gateway.fail("*", **answer)
@@ -183,7 +191,10 @@ async def assert_healthy(
     assert await poll(hass, account) == STATES.keys()
     for instance_id, state in STATES.items():
         status = entity_id(hass, "sensor", account.unique_id(f"{instance_id}_status"))
-        assert state_of(hass, status) == STATUSES[state]
+        # the next polls may still doubt whether a connection is given up
+        doubtful = gateway.has("live_states") and state is not State.CONNECTED
+        allowed = {status_of(gateway, state)} | ({"starting"} if doubtful else set())
+        assert state_of(hass, status) in allowed
     for flow in hass.config_entries.flow.async_progress():
         # a refused key asks for another one
         hass.config_entries.flow.async_abort(flow["flow_id"])
@@ -205,7 +216,7 @@ async def test_poll(
 
     ids = await poll(hass, account)
 
-    assert ids in (before, listed(answer))
+    assert ids in (before, listed(answer, gateway.listed_by))
     assert secrets_in(" ".join(texts_of(account.last_exception))) == []
     await assert_healthy(hass, gateway, account)
     assert_discreet(caplog, *ids)
@@ -229,12 +240,16 @@ async def test_picture(
 
     async def look() -> bytes | None:
         # another round of codes: the last one is forgotten
-        for state in (State.CONNECTED, State.WAITING):
-            waiting.state = state
-            await poll(hass, account)
+        waiting.state = State.CONNECTED
+        await poll(hass, account)
+        # gateways tell two events apart by their times
+        await asyncio.sleep(1)
+        waiting.unlink()
+        waiting.state = State.WAITING
+        await poll(hass, account)
         return await image.async_image()
 
-    gateway.fail("qr", **answer)
+    gateway.fail(gateway.qr_route, **answer)
     with only_our_errors():
         assert (await look() or parsing.PNG_SIGNATURE).startswith(parsing.PNG_SIGNATURE)
     gateway.heal()

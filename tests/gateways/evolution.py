@@ -1,6 +1,6 @@
 """Evolution API 2.3.7 and 2.4: instances with a name, an ID and a token.
 
-Messages, chats, webhooks and socket.io are not simulated.
+Its socket.io is not simulated.
 """
 
 from __future__ import annotations
@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, override
 
 from aiohttp import web
 
-from .evolution_server import REMOVAL, EvolutionServer
+from .evolution_instance import CODE_LIFE, CODE_LIMIT, EvolutionInstance
+from .evolution_messages import EvolutionMessages
+from .evolution_server import REMOVAL
+from .machine import State
 from .picture import data_uri
 from .server import iso
+from .webhooks import Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from .evolution_instance import EvolutionInstance
+    from .machine import Session
 
 CONNECT_WAIT = 2.0
 """Seconds that the server waits for a code after it has started an instance."""
@@ -36,11 +40,20 @@ SETTINGS = {
     "syncFullHistory": False,
     "wavoipToken": "",
 }
+WEBHOOK_EVENTS = {
+    "CONNECTION_UPDATE",
+    "LOGOUT_INSTANCE",
+    "MESSAGES_UPSERT",
+    "QRCODE_UPDATED",
+    "SEND_MESSAGE",
+    "STATUS_INSTANCE",
+}
+"""Some of those that can be chosen."""
 ANSWER_CHANNELS = ("webhook", "websocket", "rabbitmq", "nats", "sqs")
 ROW_CHANNELS = ("Chatwoot", "Proxy", "Rabbitmq", "Nats", "Sqs", "Websocket")
 
 
-class EvolutionGateway(EvolutionServer):
+class EvolutionGateway(EvolutionMessages):
     """The server and its instances."""
 
     provider: ClassVar[str] = "evolution"
@@ -48,16 +61,58 @@ class EvolutionGateway(EvolutionServer):
     key: ClassVar[str] = "evolution_global_demo_key"
     header: ClassVar[tuple[str, str]] = ("apikey", "{}")
     base_path: ClassVar[str] = "/instance/fetchInstances"
-    create_path: ClassVar[str] = "/instance/create"
-    list_route: ClassVar[str] = "list"
     actions: ClassVar[Mapping[str, str]] = {
         "connect": "connect",
         "restart": "restart",
         "logout": "logout",
     }
+    qr_route: ClassVar[str] = "connect"
+    pairing_code_route: ClassVar[str] = "connect"
+    code_lives: ClassVar[tuple[float, ...]] = (CODE_LIFE,) * CODE_LIMIT
+    webhook_repeats: ClassVar[int] = 9
     features: ClassVar[frozenset[str]] = frozenset(
-        {"create", "delete", "pairing_code", "phone_in_list"}
+        {
+            "chats",
+            "create",
+            "delete",
+            "downloads",
+            "fixed_lives",
+            "keys_without_create",
+            "lids",
+            "live_states",
+            "locations",
+            "many_pairing_codes",
+            "media_content",
+            "mentions",
+            "message_ids",
+            "messages",
+            "names_are_ids",
+            "number_check",
+            "own_messages",
+            "old_versions",
+            "one_webhook",
+            "pairing_code",
+            "people_in_chats",
+            "phone_in_list",
+            "polls",
+            "reactions",
+            "receiving",
+            "replies",
+            "self_hosted",
+            "types_in_list",
+            "webhook_secret",
+            "webhooks",
+        }
     )
+    old_version: ClassVar[str] = "1.8.2"
+    asked_once: ClassVar[frozenset[str]] = frozenset({"version"})
+    listed_by: ClassVar[tuple[str, ...]] = ("name",)
+    # whether a code waits is not told
+    alike: ClassVar[Mapping[State, State]] = {
+        State.BOOTING: State.WAITING,
+        State.STOPPED: State.NEW,
+        State.FAILED: State.NEW,
+    }
 
     @staticmethod
     def create_body(name: str) -> dict[str, Any]:
@@ -68,13 +123,16 @@ class EvolutionGateway(EvolutionServer):
     def routes(self) -> list[web.RouteDef]:
         return [
             *self.server_routes(),
+            *self.message_routes(),
             web.get(self.base_path, self.instances, name="list"),
-            web.post(self.create_path, self.create, name="create"),
+            web.post("/instance/create", self.create, name="create"),
             web.get("/instance/connectionState/{id}", self.one, name="one"),
             web.get("/instance/connect/{id}", self.connect, name="connect"),
             web.post("/instance/restart/{id}", self.restart, name="restart"),
             web.delete("/instance/logout/{id}", self.logout, name="logout"),
             web.delete("/instance/delete/{id}", self.delete, name="delete"),
+            web.get("/webhook/find/{id}", self.find_webhook, name="webhook_find"),
+            web.post("/webhook/set/{id}", self.set_webhook, name="webhook_set"),
         ]
 
     # the list
@@ -117,6 +175,8 @@ class EvolutionGateway(EvolutionServer):
 
     def _row(self, instance: EvolutionInstance) -> dict[str, Any]:
         row, reason = instance.to_dict(), instance.reason
+        if self.said is not None:
+            row["connectionStatus"] = self.said
         payload = '{"error":{"output":{"statusCode":%s}}}'
         created = iso(instance.created, milliseconds=True)
         return {
@@ -200,7 +260,8 @@ class EvolutionGateway(EvolutionServer):
         return web.json_response({"instance": self._state(instance)})
 
     def _state(self, instance: EvolutionInstance) -> dict[str, Any]:
-        state = {"state": instance.live} if instance.loaded else {}
+        live = self.said or instance.live
+        state = {"state": live} if instance.loaded else {}
         return {"instanceName": instance.id} | state
 
     async def connect(self, request: web.Request) -> web.Response:
@@ -273,3 +334,85 @@ class EvolutionGateway(EvolutionServer):
     def _success(self, message: str) -> web.Response:
         body = {"status": "SUCCESS", "error": False, "response": {"message": message}}
         return web.json_response(body)
+
+    # webhooks
+
+    async def find_webhook(self, request: web.Request) -> web.Response:
+        """Return the only webhook of an instance, `null` if there is none."""
+        one = self.webhooks.endpoints.get(request["instance"].uuid)
+        return web.json_response(one and self._webhook_row(one))
+
+    def _webhook_row(self, one: Endpoint) -> dict[str, Any]:
+        return {
+            "id": f"webhook_{one.id}",
+            "url": one.url,
+            "headers": one.headers,
+            "enabled": one.active,
+            "events": one.events,
+            "webhookByEvents": one.by_event,
+            "webhookBase64": one.with_media,
+            "createdAt": iso(time.time(), milliseconds=True),
+            "updatedAt": iso(time.time(), milliseconds=True),
+            "instanceId": one.id,
+        }
+
+    async def set_webhook(self, request: web.Request) -> web.Response:
+        """Replace the webhook of an instance, whoever has set it before."""
+        instance = request["instance"]
+        settings = (await self.body_of(request)).get("webhook") or {}
+        url, enabled, events = (settings.get(k) for k in ("url", "enabled", "events"))
+        if not isinstance(url, str) or not isinstance(enabled, bool):
+            message = 'webhook requires property "url"'
+            return self.error(400, "bad_request", [message])
+        if not re.match("https?://", url):
+            return self.error(400, "bad_request", ['Invalid "url" property'])
+        if enabled and not isinstance(events, list):
+            return self.error(500, "internal_error", "events is not iterable")
+        if not {*(events or [])} <= WEBHOOK_EVENTS:
+            message = "events is not one of enum values"
+            return self.error(400, "bad_request", [message])
+        if not instance.loaded:
+            # it looks for the ID of an instance in memory
+            message = "Cannot read properties of undefined (reading 'instanceId')"
+            return self.error(500, "internal_error", message)
+        one = Endpoint(
+            id=instance.uuid,
+            url=url,
+            owner=instance.owner,
+            events=(events or [*WEBHOOK_EVENTS]) if enabled else [],
+            headers=settings.get("headers") or {},
+            active=enabled,
+            by_event=settings.get("byEvents", False),
+            with_media=settings.get("base64", False),
+        )
+        self.webhooks.set(one)
+        return web.json_response(self._webhook_row(one), status=201)
+
+    @override
+    def reports(
+        self, endpoint: Endpoint, session: Session
+    ) -> Iterable[tuple[str, dict[str, Any]]]:
+        assert isinstance(session, EvolutionInstance)
+        if session.uuid != endpoint.id:
+            return
+        events: dict[str, dict[str, Any]] = {}
+        state, reason = session.live, 200
+        if state == "close":
+            if session.state not in {State.STOPPED, State.FAILED}:
+                # it connects again by itself
+                return
+            reason = session.reason or 401
+            events["status.instance"] = {"instance": session.id, "status": "closed"}
+            events["logout.instance"] = {}
+        if code := session.code:
+            qr = {"instance": session.id, "pairingCode": None, "code": code.text}
+            picture = data_uri(code.text)
+            events["qrcode.updated"] = {"qrcode": qr | {"base64": picture}}
+        events["connection.update"] = {
+            "instance": session.id,
+            "state": state,
+            "statusReason": reason,
+        }
+        for event, data in events.items():
+            if event.replace(".", "_").upper() in endpoint.events:
+                yield event, self.envelope(endpoint, session, event, data)

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, override
 from uuid import uuid4
 
-from .machine import Session, State
+from .machine import PHONE_NUMBER, Session, State
 
 if TYPE_CHECKING:
     from .machine import Code
@@ -75,6 +75,8 @@ class EvolutionInstance(Session):
     def __post_init__(self) -> None:
         """Know the account that was linked before."""
         self.account = self.account or self.phone_number
+        if self.linked:
+            self.account = self.account or PHONE_NUMBER
 
     # the live state
 
@@ -89,6 +91,10 @@ class EvolutionInstance(Session):
 
     @override
     def _enter(self, state: State, when: float) -> None:
+        if state is State.WAITING and self.linked:
+            # only an instance that was unlinked gets codes
+            self.reason, self.gave_up_at = UNLINKED, when
+            self._forget()
         if self._state is State.WAITING and (issued := self._issued(when)):
             self._kept, self._shown = issued[-1], self._shown + len(issued)
             asked = self.pairing_number is not None

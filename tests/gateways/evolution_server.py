@@ -52,6 +52,8 @@ class EvolutionServer(Gateway):
         """Whether the list takes no notice of a name, as some builds do."""
         self.breaks_logout = False
         """Whether no scan completes after a logout, as in 2.4.0-rc2."""
+        self.said: str | None = None
+        """Status of all instances, instead of what they have."""
         self.offline = False
         """Whether the server has no internet: new instances never get a code."""
         self.needs_origin: str | None = None
@@ -86,6 +88,10 @@ class EvolutionServer(Gateway):
         ]
 
     # instances
+
+    @override
+    def say(self, word: str | None) -> None:
+        self.said = word
 
     @override
     def add(

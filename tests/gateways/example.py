@@ -7,6 +7,7 @@ belongs into a module of `custom_components/whatsapp_gateway/providers`.
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 import secrets
 from typing import TYPE_CHECKING, Any, ClassVar, override
 
@@ -29,6 +30,8 @@ from .server import Gateway
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from custom_components.whatsapp_gateway.providers.models import GatewayError
+
 PATH = "/v2/numbers"
 
 
@@ -38,6 +41,7 @@ class Example(Provider):
     name = "Example"
     default_url = "https://api.example.com"
     dashboard_url = "https://example.com"
+    probes = (PATH,)
     auth_header = ("X-Token", "{}")
     statuses: ClassVar = {
         "fresh": InstanceStatus.CREATED,
@@ -90,6 +94,19 @@ class Example(Provider):
         answer = await self._http.request("GET", path_of(PATH, instance_id, "/qr"))
         return parsing.qr_code(None, parsing.mapping(answer.json()).get("qr"), None)
 
+    @staticmethod
+    @override
+    def _error_of(status: int, payload: Any) -> GatewayError | None:
+        return None
+
+    @staticmethod
+    @override
+    def _is_own_answer(status: int, payload: dict[str, Any]) -> bool:
+        return status == HTTPStatus.UNAUTHORIZED and payload.keys() == {
+            "code",
+            "message",
+        }
+
     @override
     async def delete(self, instance_id: str) -> None:
         answer = await self._http.request("DELETE", path_of(PATH, instance_id))
@@ -108,7 +125,16 @@ class ExampleGateway(Gateway):
         str(action): str(action) for action in Action
     }
     features: ClassVar[frozenset[str]] = frozenset(
-        {"create", "delete", "phone_in_list", "plain_json", "stop"}
+        {
+            "create",
+            "delete",
+            "error_codes",
+            "phone_in_list",
+            "plain_json",
+            "says_failed",
+            "says_starting",
+            "stop",
+        }
     )
     statuses: Mapping[State, str] = {
         State.NEW: "fresh",

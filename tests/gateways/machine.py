@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from math import inf
 import secrets
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # WhatsApp's own pairing: six codes a round, 160 s in all
 CODE_LIVES = (60.0, 20.0, 20.0, 20.0, 20.0, 20.0)
@@ -16,6 +20,11 @@ LINK = 1.0
 """Seconds from a scan to connected."""
 PHONE_NUMBER = "5511999998888"
 NEW_CODE = "https://wa.me/settings/linked_devices#2@"
+PAIRING_CODE = "WLYE"
+"""Beginning of all pairing codes, so that they are found wherever they leak to.
+
+An ID of Home Assistant never has the letter L, so none looks like a pairing code.
+"""
 PAIRING_LETTERS = "123456789ABCDEFGHJKLMNPQRSTVWXYZ"
 """Characters of a pairing code: those that are hard to tell apart are left out."""
 
@@ -34,7 +43,8 @@ class State(Enum):
 
 def new_pairing_code() -> str:
     """Return eight characters without a dash."""
-    return "".join(secrets.choice(PAIRING_LETTERS) for _ in range(8))
+    rest = (secrets.choice(PAIRING_LETTERS) for _ in range(4))
+    return PAIRING_CODE + "".join(rest)
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,8 @@ class Session:
     name: str
     owner: str
     scale: float = 1.0
-    type: str = "waha"
+    type: str = ""
+    """In the gateway's own words, if it has several types."""
     metadata: dict[str, Any] = field(default_factory=dict)
     phone_number: str | None = None
     linked: bool = False
@@ -77,12 +88,15 @@ class Session:
     """Seconds that each code of a round is valid."""
     pairing_number: str | None = None
     """Phone number for which a pairing code has been requested."""
+    on_move: Callable[[], None] = field(default=lambda: None, repr=False)
+    """What is called whenever the state changes."""
     _state: State = State.NEW
     _since: float = field(default_factory=time.time)
     _codes: list[Code] = field(default_factory=list)
 
     def _enter(self, state: State, when: float) -> None:
         self._state, self._since, self.updated = state, when, when
+        self.on_move()
         if state is State.CONNECTED:
             self.linked, self.seen = True, when
             self.phone_number = self.phone_number or PHONE_NUMBER
@@ -118,6 +132,17 @@ class Session:
         if self.state is not State.WAITING:
             return None
         return next(code for code in self._codes if time.time() < code.expires)
+
+    def changes_at(self) -> float:
+        """Return when the state or code changes by itself, in seconds since 1970."""
+        match self.state:
+            case State.BOOTING:
+                return self._since + self.boot / self.scale
+            case State.LINKING:
+                return self._since + self.link / self.scale
+            case State.WAITING if self._codes:
+                return next(c.expires for c in self._codes if time.time() < c.expires)
+        return inf
 
     @property
     def pairing_code(self) -> str | None:

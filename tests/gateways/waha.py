@@ -1,29 +1,39 @@
 """WAHA: a server with sessions, and one engine for all of them.
 
-Messages, chats, webhooks and the WebSocket are not simulated.
+Of the events those about the status and about messages are simulated. Webhooks are not.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+import json
 import re
+import secrets
+import time
 from typing import TYPE_CHECKING, Any, ClassVar, override
 
 from aiohttp import web
 
 from .machine import State
-from .waha_pairing import WahaPairing
+from .waha_messages import WahaMessages
 from .waha_server import CURRENT_WAITS, DEFAULT, BusyError
 from .waha_session import WahaSession
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from .machine import Session
+
 LOCK_WAIT = 5.0
 """Seconds that a call waits for another call about the same session."""
 LOCK_HELD = 30.0
 """Seconds that a call may take."""
+PING = 60.0
+"""Seconds between two pings of the WebSocket."""
+STATUS = "session.status"
+"""The event about the status of a session."""
+CLOSED = {web.WSMsgType.CLOSE, web.WSMsgType.CLOSING, web.WSMsgType.CLOSED}
 UNPAIR = 1.0
 """Seconds that a running session needs to log out."""
 STOP = {"GOWS": 0.01, "NOWEB": 1.0, "WEBJS": 3.0, "WPP": 3.0}
@@ -38,7 +48,7 @@ BAD_NAME = (
 )
 
 
-class WahaGateway(WahaPairing):
+class WahaGateway(WahaMessages):
     """The server and its sessions."""
 
     provider: ClassVar[str] = "waha"
@@ -46,7 +56,6 @@ class WahaGateway(WahaPairing):
     key: ClassVar[str] = "waha_admin_demo_key"
     header: ClassVar[tuple[str, str]] = ("X-Api-Key", "{}")
     base_path: ClassVar[str] = "/api/sessions"
-    list_route: ClassVar[str] = "list"
     actions: ClassVar[Mapping[str, str]] = {
         "connect": "connect",
         "disconnect": "disconnect",
@@ -54,8 +63,42 @@ class WahaGateway(WahaPairing):
         "logout": "logout",
     }
     features: ClassVar[frozenset[str]] = frozenset(
-        {"create", "delete", "metadata", "pairing_code", "phone_in_list", "stop"}
+        {
+            "chats",
+            "create",
+            "delete",
+            "downloads",
+            "events",
+            "key_optional",
+            "lids",
+            "locations",
+            "media_content",
+            "mentions",
+            "message_ids",
+            "messages",
+            "metadata",
+            "names_are_ids",
+            "number_check",
+            "own_messages",
+            "pairing_code",
+            "passkey",
+            "people_in_chats",
+            "phone_in_list",
+            "polls",
+            "reactions",
+            "receiving",
+            "replies",
+            "says_failed",
+            "says_starting",
+            "self_hosted",
+            "stop",
+        }
     )
+    asked_once: ClassVar[frozenset[str]] = frozenset({"health", "version"})
+    listed_by: ClassVar[tuple[str, ...]] = ("name", "status")
+    alike: ClassVar[Mapping[State, State]] = {State.NEW: State.STOPPED}
+    unlinked: ClassVar[State] = State.FAILED
+    failure_delay: ClassVar[float] = 15.0
 
     @staticmethod
     def create_body(name: str) -> dict[str, Any]:
@@ -78,7 +121,87 @@ class WahaGateway(WahaPairing):
             web.post(f"{one}/restart", self.restart, name="restart"),
             web.post(f"{one}/logout", self.logout, name="logout"),
             *self.pairing_routes(),
+            *self.chat_routes(),
+            *self.message_routes(),
+            web.get("/ws", self.websocket, name="events"),
         ]
+
+    async def websocket(self, request: web.Request) -> web.StreamResponse:
+        """Send the status of all sessions that the key may read."""
+        if not self.events.on:
+            return self.error(404, "not_found", "Cannot GET /ws")
+        websocket = web.WebSocketResponse()
+        await websocket.prepare(request)
+        key = request.query.get("x-api-key", "")
+        own, actions = self.session_keys.get(key, (None, None))
+        known = key in self.owners or own is not None or self.no_auth
+        if not known or (actions is not None and "read" not in actions):
+            reason = b"Forbidden" if known else b"Unauthorized"
+            await websocket.close(code=1008, message=reason)
+            return websocket
+        sending = asyncio.create_task(self._send_events(websocket, request, own))
+        try:
+            # the server only reads to answer pings
+            while not self.events.silent:
+                if (await websocket.receive()).type in CLOSED:
+                    return websocket
+            await self.events.until_stopped()
+        finally:
+            sending.cancel()
+        return websocket
+
+    async def _send_events(
+        self, websocket: web.WebSocketResponse, request: web.Request, own: str | None
+    ) -> None:
+        names = ",".join(request.query.getall("events", ["*"])).split(",")
+        asked = request.query.get("session", "*")
+
+        def wants(event: str, session: Session) -> bool:
+            return (
+                own in {None, session.id}
+                and asked in {"*", session.id}
+                and ("*" in names or event in names)
+            )
+
+        async def send(data: bytes) -> None:
+            await websocket.send_str(data.decode())
+
+        with suppress(ConnectionError):
+            async for session in self.events.follow(
+                self.sessions.values, PING, send, wants
+            ):
+                if session is None:
+                    await websocket.ping()
+                elif wants(STATUS, session):
+                    await send(self.event_of(session))
+
+    @override
+    def event_of(self, session: Session) -> bytes:
+        """Return the event that tells how a session is now."""
+        assert isinstance(session, WahaSession)
+        status, now = self.status_of(session), int(time.time() * 1000)
+        payload = {
+            "name": session.id,
+            "status": status,
+            "data": None,
+            "statuses": [{"status": status, "timestamp": now}],
+        }
+        return self.envelope(session, STATUS, payload)
+
+    @override
+    def envelope(self, session: WahaSession, event: str, payload: Any) -> bytes:
+        envelope = {
+            "id": f"evt_{secrets.token_hex(13)}",
+            "timestamp": int(time.time() * 1000),
+            "event": event,
+            "session": session.id,
+            "metadata": session.metadata or None,
+            "me": self._account(session),
+            "engine": self.engine,
+            "environment": self._version(),
+            "payload": payload,
+        }
+        return json.dumps(envelope).encode()
 
     def _short(self, session: WahaSession) -> dict[str, Any]:
         status = self.status_of(session)

@@ -36,6 +36,19 @@ ADMIN = "admin"
 NEEDED = {
     "one": "read",
     "me": "read",
+    "chats": "read",
+    "groups": "read",
+    "check_number": "read",
+    "lid": "read",
+    "number_lid": "read",
+    "send_text": "send",
+    "send_image": "send",
+    "send_file": "send",
+    "send_video": "send",
+    "send_voice": "send",
+    "send_location": "send",
+    "send_poll": "send",
+    "send_reaction": "send",
     "qr": "control",
     "pairing_code": "control",
     "passkey_challenge": "control",
@@ -123,6 +136,12 @@ class WahaServer(Gateway):
         assert isinstance(session, WahaSession)
         return session
 
+    def find_session(self, name: str) -> WahaSession:
+        """Return a session by its name."""
+        session = self.sessions[name]
+        assert isinstance(session, WahaSession)
+        return session
+
     @override
     def session_of(self, request: web.Request) -> WahaSession | None:
         session = super().session_of(request)
@@ -167,11 +186,12 @@ class WahaServer(Gateway):
         if owner is None:
             return self.error(401, "unauthorized", "")
         request["owner"] = owner
-        if not self._allowed(request, route):
+        name = await self._name_of(request, route)
+        if not self._allowed(request, route, name):
             return self.error(403, "forbidden", "")
-        name = request.match_info.get("id")
         if name is not None and (refused := self._refuse_name(name)) is not None:
             return refused
+        request["name"] = name
         try:
             return await handler(request)
         except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
@@ -180,8 +200,17 @@ class WahaServer(Gateway):
         except BusyError as error:
             return await self._crash(request, str(error))
 
+    async def _name_of(self, request: web.Request, route: str) -> str | None:
+        """Return the name of the asked session, wherever the route has it."""
+        if route == "check_number":
+            return request.query.get("session", "")
+        if NEEDED.get(route) == "send":
+            return str((await self.body_of(request)).get("session") or "")
+        return request.match_info.get("id")
+
     def _owner(self, request: web.Request, route: str) -> str | None:
-        open_to_all = route == "ping" and not self.ping_needs_key
+        # the WebSocket refuses a key only after the upgrade
+        open_to_all = route == "events" or (route == "ping" and not self.ping_needs_key)
         if self.no_auth or open_to_all:
             return "me"
         key = self.key_of(request) or ""
@@ -198,14 +227,16 @@ class WahaServer(Gateway):
             actions = None
         return session, DEFAULT_ACTIONS if actions is None else actions
 
-    def _allowed(self, request: web.Request, route: str) -> bool:
+    def _allowed(self, request: web.Request, route: str, name: str | None) -> bool:
         key, needed = self._session_key(request), NEEDED.get(route)
         if key is None or needed is None:
             return True
         session, actions = key
-        return needed in actions and request.match_info.get("id") == session
+        return needed in actions and name == session
 
     def _refuse_name(self, name: str) -> web.Response | None:
+        if not name.strip():
+            return self.error(400, "bad_request", "Session name is required")
         if not self.single or name == DEFAULT:
             return None
         message = (

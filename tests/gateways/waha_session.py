@@ -61,6 +61,7 @@ class WahaSession(Session):
         # the codes go on changing underneath
         self.phone_number = phone_number
         self.passkey = PASSKEY_REQUIRED
+        self.on_move()
 
     @override
     def unlink(self) -> None:

@@ -12,15 +12,33 @@ from aiohttp import web
 
 from .machine import Session, State
 from .picture import data_uri
-from .server import Gateway, iso
+from .server import iso
+from .wappfy_messages import WappfyMessages
+from .webhooks import Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 REQUESTS_PER_MINUTE = 100
+WEBHOOKS = "/api/webhooks"
+WEBHOOK_FIELDS = {
+    "url",
+    "events",
+    "instance_id",
+    "secret",
+    "retry_count",
+    "timeout_ms",
+}
+REPORTS = {
+    State.CONNECTED: "instance.connected",
+    State.STOPPED: "instance.disconnected",
+    State.FAILED: "instance.disconnected",
+    State.WAITING: "instance.qr",
+}
+"""The events about an instance; there are nine more about messages and people."""
 
 
-class WappfyGateway(Gateway):
+class WappfyGateway(WappfyMessages):
     """The gateway, for several customers."""
 
     provider: ClassVar[str] = "wappfy"
@@ -36,7 +54,28 @@ class WappfyGateway(Gateway):
         "logout": "logout",
     }
     features: ClassVar[frozenset[str]] = frozenset(
-        {"create", "delete", "plain_json", "rate_limit", "stop", "types"}
+        {
+            "chats",
+            "create",
+            "delete",
+            "error_codes",
+            "locations",
+            "mentions",
+            "messages",
+            "number_check",
+            "plain_json",
+            "polls",
+            "public_webhook",
+            "rate_limit",
+            "reactions",
+            "replies",
+            "says_failed",
+            "says_starting",
+            "stop",
+            "types",
+            "types_in_list",
+            "webhooks",
+        }
     )
     statuses: Mapping[State, str] = {
         State.NEW: "created",
@@ -71,11 +110,21 @@ class WappfyGateway(Gateway):
             web.post(f"{one}/restart", self.restart, name="restart"),
             web.post(f"{one}/logout", self.logout, name="logout"),
             web.delete(one, self.delete, name="delete"),
+            *self.message_routes(),
+            web.get(WEBHOOKS, self.list_webhooks, name="webhook_find"),
+            web.post(WEBHOOKS, self.create_webhook, name="webhook_set"),
+            web.delete(
+                f"{WEBHOOKS}/{{webhook}}", self.delete_webhook, name="webhook_delete"
+            ),
         ]
 
     @override
     def create_body(self, name: str) -> dict[str, Any]:
         return {"name": name, "type": "waha"}
+
+    @override
+    def fields(self, name: str) -> dict[str, Any]:
+        return self.create_body(name)
 
     @override
     def key_of(self, request: web.Request) -> str | None:
@@ -138,6 +187,10 @@ class WappfyGateway(Gateway):
         if self.odd_totals is not None:
             data = {"items": data["items"], "limit": limit} | self.odd_totals
         return web.json_response({"success": True, "data": data, "meta": {}})
+
+    @override
+    def add(self, name: str, state: State = State.NEW, **values: Any) -> Session:
+        return super().add(name, state, **{"type": "waha", **values})
 
     async def create(self, request: web.Request) -> web.Response:
         """Create an instance."""
@@ -210,6 +263,58 @@ class WappfyGateway(Gateway):
             return self._not_found()
         del self.sessions[session.id]
         return web.Response()
+
+    async def list_webhooks(self, request: web.Request) -> web.Response:
+        """List all addresses, with their secrets."""
+        return web.json_response(
+            [
+                {
+                    "id": one.id,
+                    "user_id": one.owner,
+                    "url": one.url,
+                    "events": one.events,
+                    "retry_count": 3,
+                    "timeout_ms": 10000,
+                    "is_active": one.active,
+                    "created_at": iso(time.time()),
+                    "updated_at": iso(time.time()),
+                    "secret": f"{self.key}_webhook",
+                    "headers": {},
+                }
+                for one in self.webhooks.endpoints.values()
+                if one.owner == request["owner"]
+            ]
+        )
+
+    async def create_webhook(self, request: web.Request) -> web.Response:
+        """Add an address for all instances."""
+        body = await self.body_of(request)
+        url, events = str(body.get("url")), body.get("events") or []
+        if not url.startswith("https://") or not {*events} & {*REPORTS.values()}:
+            return self.error(422, "validation_error", "url and events are required")
+        if unknown := body.keys() - WEBHOOK_FIELDS:
+            return self.error(422, "validation_error", f"unknown: {unknown}")
+        one = Endpoint(f"wh_{secrets.token_hex(6)}", url, request["owner"], events)
+        self.webhooks.set(one)
+        data = {"id": one.id, "url": url, "events": events, "is_active": True}
+        return web.json_response({"data": data}, status=201)
+
+    async def delete_webhook(self, request: web.Request) -> web.Response:
+        """Delete an address; what is answered is not documented."""
+        one = self.webhooks.endpoints.get(request.match_info["webhook"])
+        if one is None or one.owner != request["owner"]:
+            return self._not_found()
+        del self.webhooks.endpoints[one.id]
+        return web.Response(status=204)
+
+    @override
+    def reports(
+        self, endpoint: Endpoint, session: Session
+    ) -> Iterable[tuple[str, dict[str, Any]]]:
+        """Return the event; its form is not documented, so this one is invented."""
+        event = REPORTS.get(session.state)
+        if event in endpoint.events and session.owner == endpoint.owner:
+            yield event, {"event": event, "data": {"instance_id": session.id}}
 
     def _not_found(self) -> web.Response:
         return self.error(404, "not_found", "Instance not found")

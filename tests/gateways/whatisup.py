@@ -1,8 +1,9 @@
-"""WhatIsUp as its document "Instances" describes it."""
+"""WhatIsUp as its document "Instances" and its page "Events (SSE)" describe it."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 import time
 from typing import TYPE_CHECKING, Any, ClassVar, override
 from uuid import uuid4, uuid5
@@ -11,17 +12,22 @@ from aiohttp import web
 
 from .machine import Session, State
 from .picture import data_uri
-from .server import Gateway, iso
+from .server import iso
+from .whatisup_messages import WhatIsUpMessages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 BURST = 60
+STARTING = {State.NEW, State.BOOTING, State.LINKING}
+"""States about which no event is documented."""
+KEEP_ALIVE = 25.0
+"""Seconds between two comments in the stream of events."""
 LONGEST_WAIT = 10.0
 """Seconds that the QR call waits for a code."""
 
 
-class WhatIsUpGateway(Gateway):
+class WhatIsUpGateway(WhatIsUpMessages):
     """The gateway, for several customers."""
 
     provider: ClassVar[str] = "whatisup"
@@ -30,17 +36,25 @@ class WhatIsUpGateway(Gateway):
     header: ClassVar[tuple[str, str]] = ("Authorization", "Bearer {}")
     base_path: ClassVar[str] = "/v1/instances"
     actions: ClassVar[Mapping[str, str]] = {"connect": "qr"}
+    asked_once: ClassVar[frozenset[str]] = frozenset({"events"})
     features: ClassVar[frozenset[str]] = frozenset(
         {
             "bound_key",
             "code_end",
             "create",
             "delete",
+            "error_codes",
+            "events",
             "last_seen",
+            "message_ids",
+            "messages",
             "metadata",
             "phone_in_list",
             "plain_json",
             "rate_limit",
+            "receiving",
+            "says_failed",
+            "says_starting",
         }
     )
     statuses: Mapping[State, str] = {
@@ -69,6 +83,8 @@ class WhatIsUpGateway(Gateway):
             web.get(one, self.one, name="one"),
             web.get(f"{one}/qr", self.qr, name="qr"),
             web.delete(one, self.delete, name="delete"),
+            *self.message_routes(),
+            web.get("/v1/events", self.stream, name="events"),
         ]
 
     @override
@@ -95,6 +111,37 @@ class WhatIsUpGateway(Gateway):
             return False, {"Retry-After": "1"}
         self._buckets[key] = (tokens - 1, now)
         return True, {}
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """Send the events of the customer's instances, and comments in between."""
+        if not self.events.on:
+            return self.error(404, "not_found", "Not found")
+
+        def wants(_event: str, session: Session) -> bool:
+            return session in self.mine(request)
+
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        with suppress(ConnectionError):
+            async for session in self.events.follow(
+                lambda: self.mine(request), KEEP_ALIVE, response.write, wants
+            ):
+                if session is None:
+                    await response.write(b": keep-alive\n\n")
+                elif session.state not in STARTING:
+                    await response.write(self.event_of(session))
+        return response
+
+    @override
+    def event_of(self, session: Session) -> bytes:
+        """Return the event that tells how an instance is now."""
+        data: dict[str, Any] = {"reason": "logout"}
+        name = "instance.disconnected"
+        if session.code:
+            name, data = "qr.updated", {"qr": data_uri(session.code.text)}
+        elif session.state is State.CONNECTED:
+            name, data = "instance.connected", {"phone_number": session.phone_number}
+        return self.frame(session, name, data)
 
     def _object(self, session: Session) -> dict[str, Any]:
         return {

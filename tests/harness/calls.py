@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from custom_components.whatsapp_gateway.providers.messages import (
+    OutgoingMessage,
+    digits_of,
+)
 from custom_components.whatsapp_gateway.providers.models import Action
 
 if TYPE_CHECKING:
@@ -12,6 +16,8 @@ if TYPE_CHECKING:
 
     from custom_components.whatsapp_gateway.providers.base import Provider
     from tests.gateways import Gateway
+
+PERSON = "12025550123@s.whatsapp.net"
 
 CALLS: dict[str, Callable[[Provider, str], Awaitable[object]]] = {
     "list": lambda provider, _: provider.instances(),
@@ -32,6 +38,16 @@ CALLS: dict[str, Callable[[Provider, str], Awaitable[object]]] = {
         Action.LOGOUT, instance_id
     ),
 }
+MESSAGE_CALLS: dict[str, Callable[[Provider, str], Awaitable[object]]] = {
+    "send": lambda provider, instance_id: provider.send(
+        instance_id, PERSON, OutgoingMessage(text="Hello")
+    ),
+    "chats": lambda provider, instance_id: provider.chats(instance_id),
+    "check_number": lambda provider, instance_id: provider.find_person(
+        instance_id, digits_of(PERSON) or ""
+    ),
+}
+"""The calls about messages by the route, or group of routes, that they ask."""
 READS = {"list", "create", "one", "qr"}
 """The calls whose answers carry something that is read."""
 

@@ -12,7 +12,7 @@ from homeassistant.data_entry_flow import FlowResultType
 from custom_components.whatsapp_gateway.const import DOMAIN
 
 from .qr_reader import read_data_uri
-from .texts import ENGLISH, assert_translated, shown_text
+from .texts import ENGLISH, assert_translated, exception_key, shown_text
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
@@ -55,9 +55,17 @@ class Dialog:
 
     @property
     def errors(self) -> dict[str, str]:
-        """What is wrong, by field."""
+        """What is wrong, by field; an error of the gateway by the key of its text."""
         errors: dict[str, str] = self.result["errors"]
-        return errors
+        if errors != {"base": "gateway_error"}:
+            return errors
+        return {"base": exception_key(self.message)}
+
+    @property
+    def message(self) -> str:
+        """What the gateway did wrong, or its own words."""
+        message: str = self.result["description_placeholders"]["message"]
+        return message
 
     @property
     def reason(self) -> str | None:
@@ -105,6 +113,25 @@ class Dialog:
         self.section = ENGLISH["options"]
         self.result = await self.manager.async_init(entry.entry_id)
 
+    async def open_recipient(
+        self, entry: ConfigEntry, subentry_id: str | None = None
+    ) -> None:
+        """Add a recipient to an account, or rename one."""
+        self.manager = self.hass.config_entries.subentries
+        self.section = ENGLISH["config_subentries"]["recipient"]
+        context = {"source": SOURCE_USER}
+        if subentry_id:
+            context = {"source": SOURCE_RECONFIGURE, "subentry_id": subentry_id}
+        self.result = await self.manager.async_init(
+            (entry.entry_id, "recipient"), context=context
+        )
+
+    async def open_form(self, entry: ConfigEntry, step: str) -> None:
+        """Open Configure at one of its forms, also if there is no menu."""
+        await self.open_options(entry)
+        if self.result["type"] is FlowResultType.MENU:
+            await self.choose(step)
+
     async def open_fix(self, issue: ir.IssueEntry) -> None:
         """Open the fix of a repair."""
         self.manager = repairs_flow_manager(self.hass)
@@ -129,6 +156,16 @@ class Dialog:
         """Fetch the step anew, as a browser does when it hears of a change."""
         self.result = await self.manager.async_configure(self.result["flow_id"])
 
+    async def scan(self) -> None:
+        """Choose the QR code, where the gateway offers several ways to link."""
+        if self.result.get("step_id") == "link_method":
+            await self.choose("scan")
+
+    async def link(self) -> None:
+        """Choose to link the only instance that waits, by its QR code."""
+        await self.choose("link")
+        await self.scan()
+
     async def sign_in(self, gateway: Gateway, **values: Any) -> None:
         """Go through the first two steps."""
         await self.open()
@@ -136,7 +173,11 @@ class Dialog:
         await self.give(**{"url": gateway.url, "api_key": gateway.key} | values)
 
     async def wait_for(self, *actions: str) -> None:
-        """Look until the progress step shows one of these, or another step comes."""
+        """Look until the progress step shows one of these, or another step comes.
+
+        Where the gateway offers several ways to link, the QR code is chosen.
+        """
+        await self.scan()
         while self.result["type"] is FlowResultType.SHOW_PROGRESS:
             if self.action in actions:
                 return

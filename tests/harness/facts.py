@@ -28,14 +28,22 @@ ROUTES = {
 """Names of the routes of each gateway."""
 
 
-def needs(*features: str) -> pytest.MarkDecorator:
-    """Run a test only for gateways that have all these features."""
-    return _for_each(kind for kind in SUPPORTED.values() if kind.has(*features))
+def needs(*features: str, actions: Iterable[str] = ()) -> pytest.MarkDecorator:
+    """Run a test only for gateways that have all these features and actions."""
+    return _for_each(
+        kind
+        for kind in SUPPORTED.values()
+        if kind.has(*features) and kind.actions.keys() >= {*actions}
+    )
 
 
-def lacks(feature: str) -> pytest.MarkDecorator:
-    """Run a test only for gateways that lack a feature."""
-    return _for_each(kind for kind in SUPPORTED.values() if not kind.has(feature))
+def lacks(*features: str) -> pytest.MarkDecorator:
+    """Run a test only for gateways that have none of these features."""
+    return _for_each(
+        kind
+        for kind in SUPPORTED.values()
+        if not any(kind.has(feature) for feature in features)
+    )
 
 
 def offers(*actions: str) -> pytest.MarkDecorator:
@@ -52,3 +60,9 @@ def _for_each(kinds: Iterable[type[Gateway]]) -> pytest.MarkDecorator:
 def any_gateway() -> type[Gateway]:
     """Return one of the gateways, for a test that is about none in particular."""
     return next(iter(SUPPORTED.values()))
+
+
+def with_and_without(feature: str) -> list[str]:
+    """Return the key of one gateway that has a feature, and of one that lacks it."""
+    by_fact = {kind.has(feature): key for key, kind in reversed(SUPPORTED.items())}
+    return [by_fact[True], by_fact[False]]

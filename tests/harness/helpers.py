@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
@@ -16,14 +16,19 @@ from tests.gateways.machine import State
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aiohttp.test_utils import TestClient
+
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.common import MockConfigEntry
     from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
+    from tests.gateways import Gateway
     from tests.gateways.machine import Session
 
     from .clock import Clock
 
+PUBLIC = "https://home.example.com"
+"""Address of Home Assistant on the internet."""
 POLL = 31.0
 """Seconds in which at least one poll happens."""
 STATUSES = {
@@ -35,6 +40,13 @@ STATUSES = {
     State.FAILED: "failed",
 }
 """State of the status sensor for each state of a simulated session."""
+ISSUES = {
+    State.NEW: "disconnected",
+    State.STOPPED: "disconnected",
+    State.WAITING: "not_linked",
+    State.FAILED: "instance_failed",
+}
+"""Issue of a linked instance for each state in which it needs attention."""
 BUTTONS = {
     "connect": "button.home_connect",
     "disconnect": "button.home_disconnect",
@@ -57,6 +69,11 @@ async def pass_polls(clock: Clock, polls: int) -> None:
     """Let a number of polls happen."""
     for _ in range(polls):
         await clock.run(POLL)
+
+
+def status_of(gateway: Gateway, state: State) -> str:
+    """Return the status that is shown of an instance to which no phone is linked."""
+    return STATUSES[gateway.looks_like(state)]
 
 
 def state_of(hass: HomeAssistant, entity_id: str) -> str:
@@ -111,6 +128,17 @@ async def enable_entities(
 
 async def fetch_picture(hass_client: ClientSessionGenerator) -> tuple[int, bytes]:
     """Fetch the QR code picture of the instance `Home`, as a browser does."""
-    client = await hass_client()
+    client: TestClient[Any, Any] = await hass_client()
     response = await client.get("/api/image_proxy/image.home_qr_code")
     return response.status, await response.read()
+
+
+async def make_reachable(
+    hass: HomeAssistant, gateway: Gateway, hass_client: ClientSessionGenerator
+) -> TestClient[Any, Any]:
+    """Let a gateway reach Home Assistant, in the local network and at `PUBLIC`."""
+    client: TestClient[Any, Any] = await hass_client()
+    real = str(client.make_url("")).rstrip("/")
+    gateway.webhooks.proxies[PUBLIC] = real
+    hass.config.internal_url, hass.config.external_url = real, PUBLIC
+    return client

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 
 PACKAGE = whatsapp_gateway.__name__
+SERVER = "RequestHandler."
+"""Timers of aiohttp's server: of the gateway, and of Home Assistant's web server.
+
+Whether one is left depends on how long ago a connection had its last request.
+"""
 
 
 def blocks() -> int:
@@ -47,9 +52,9 @@ def take_inventory(hass: HomeAssistant, entry: ConfigEntry) -> dict[str, Any]:
     return {
         "tasks": Counter(map(_task, asyncio.all_tasks())),
         "timers": Counter(
-            _timer(timer)
+            name
             for timer in get_scheduled_timer_handles(hass.loop)
-            if not timer.cancelled()
+            if not timer.cancelled() and not (name := _timer(timer)).startswith(SERVER)
         ),
         "bus": hass.bus.async_listeners(),
         "coordinator": [

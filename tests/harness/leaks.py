@@ -12,7 +12,7 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import issue_registry as ir
 
 from tests.gateways import GATEWAYS
-from tests.gateways.machine import NEW_CODE, PHONE_NUMBER
+from tests.gateways.machine import NEW_CODE, PAIRING_CODE, PHONE_NUMBER
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -22,7 +22,14 @@ NUMBERS = (PHONE_NUMBER, "4915112345678", "4915199999999")
 PICTURE = "iVBORw0KGgo"
 """How a PNG begins in base64."""
 SECRETS = re.compile(
-    "|".join([*(kind.key for kind in GATEWAYS.values()), re.escape(NEW_CODE), PICTURE])
+    "|".join(
+        [
+            *(kind.key for kind in GATEWAYS.values()),
+            re.escape(NEW_CODE),
+            PAIRING_CODE,
+            PICTURE,
+        ]
+    )
 )
 PERSONAL = re.compile("|".join(NUMBERS))
 NUMBER_SENSOR = "_phone_number"

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from custom_components.whatsapp_gateway.providers.base import Provider
 
 
-def pair(provider: Provider, instance_id: str) -> AsyncGenerator[Pairing]:
+def pair(
+    provider: Provider, instance_id: str, phone_number: str | None = None
+) -> AsyncGenerator[Pairing]:
     """Link an instance with nothing but a provider."""
-    return engine.pair(LiveCode(provider, instance_id))
+    return engine.pair(LiveCode(provider, instance_id), phone_number)
 
 
 async def phases(pairings: AsyncIterator[Pairing]) -> list[Phase]:

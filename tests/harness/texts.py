@@ -37,6 +37,17 @@ def assert_translated(result: Any, section: dict[str, Any] = ENGLISH["config"]) 
     assert wanted <= given.keys(), wanted - given.keys()
 
 
+def exception_key(text: str) -> str:
+    """Return the key of an exception by its text."""
+    found: str
+    [found] = [
+        key
+        for key, exception in ENGLISH["exceptions"].items()
+        if text.startswith(exception["message"].partition("{")[0] or "{")
+    ]
+    return found
+
+
 def shown_text(result: Any, section: dict[str, Any]) -> str:
     """Return the Markdown text that a flow's result shows, filled in."""
     match result["type"]:

@@ -14,8 +14,8 @@ from tests.gateways.machine import State
 from tests.harness.helpers import POLL, device_names
 from tests.harness.qr_reader import read_qr
 
-from .account import POOL
-from .owner import DAY, Owner
+from .messages import Messenger
+from .owner import DAY
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -55,14 +55,13 @@ OUTAGES: list[tuple[dict[str, Any], float]] = [
     ({"status": 429, "headers": {"Retry-After": "20"}}, 300 + 2 * POLL),
 ]
 """What a gateway does that is away, and the seconds after which all know it."""
-ALIVE = 50
 
 
-class Month(Owner):
+class Month(Messenger):
     """What happens to an account."""
 
     browser: ClientSession
-    next_id = POOL[0]
+    next_id = ""
     outages = cycle(OUTAGES)
 
     async def live(self, days: float) -> None:
@@ -76,19 +75,21 @@ class Month(Owner):
         )
         for at, kind in plan:
             await self.clock.run(begun + at - self.clock.time(), self.step)
+            await self.talk()
             await getattr(self, kind)()
             await self.look()
         await self.clock.run(begun + days * DAY - self.clock.time(), self.step)
 
     async def begin_anew(self) -> None:
         """Bring the account to where it began."""
-        for one in POOL[ALIVE:]:
+        for one in self.pool[self.alive :]:
             self.gateway.sessions.pop(one, None)
         for state in (State.STOPPED, State.CONNECTED):
-            for one in POOL[:ALIVE]:
+            for one in self.pool[: self.alive]:
                 session = self.gateway.sessions.get(one) or self.add(one)
-                session.name, session.state = f"Number {one}", state
+                session.name, session.state = self.name_of(one), state
             await self.look()
+        await self.talk(*self.instances())
         # Home Assistant keeps the last error, and with it what was there then
         self.outages = cycle(OUTAGES)
         await self.outage()
@@ -112,7 +113,7 @@ class Month(Owner):
         answer = await self.hass.services.async_call(
             DOMAIN,
             "create_instance",
-            {"config_entry_id": self.entry.entry_id, "name": f"Number {one}"},
+            {"config_entry_id": self.entry.entry_id, "name": self.name_of(one)},
             blocking=True,
             return_response=True,
         )
@@ -123,12 +124,12 @@ class Month(Owner):
 
     async def go(self) -> None:
         """Delete an instance at the gateway."""
-        if len(self.gateway.sessions) > ALIVE - 5:
+        if len(self.gateway.sessions) > self.alive - 5:
             del self.gateway.sessions[self.some()[0].id]
 
     async def delete(self) -> None:
         """Delete an instance by the action."""
-        if len(self.gateway.sessions) <= ALIVE - 5:
+        if len(self.gateway.sessions) <= self.alive - 5:
             return
         [one] = self.some()
         status = str(self.entity("sensor", one, "status"))
@@ -141,7 +142,9 @@ class Month(Owner):
         assert one.id not in self.gateway.sessions
 
     async def rename(self) -> None:
-        """Give some instances other names."""
+        """Give some instances other names, where they have names."""
+        if self.gateway.has("names_are_ids"):
+            return
         for one in self.some(3):
             one.name = f"{self.random.choice(['Shop', 'Home', 'Desk'])} {one.id}"
 
@@ -165,9 +168,10 @@ class Month(Owner):
         [one] = self.some()
         if self.entity("button", one, "disconnect"):
             await self.press(one, "disconnect")
+            await self.look(1)
         else:
             one.stop()
-        await self.look(1)
+            await self.look(3)
         await self.press(one, "connect")
         await self.clock.run(POLL)
         assert one.state is State.CONNECTED
@@ -194,6 +198,7 @@ class Month(Owner):
         """Take the gateway away for one poll or many: nothing is lost."""
         fault, known_after = next(self.outages)
         self.gateway.fail("*", **fault)
+        self.hang_up()
         await self.clock.run(known_after + self.random.choice([0, 60, 300, 900]))
         for one in self.instances():
             assert self.status(one) == STATE_UNAVAILABLE

@@ -33,11 +33,17 @@ class Owner(Account):
         super().__init__(*args)
         self.expected: Counter[str] = Counter()
 
+    def hang_up(self) -> None:
+        """Let the gateway close the connection over which it reports changes."""
+        if self.gateway.events.on:
+            self.gateway.hang_up()
+
     async def revoke(self) -> None:
         """Revoke the key, and give a new one hours later."""
         old, ours = self.entry.data["api_key"], self.gateway.key
         new = f"{ours}_other" if old == ours else ours
         self.gateway.owners[new] = self.gateway.owners.pop(old)
+        self.hang_up()
         await self.clock.run(POLL)
         self.expected["Authentication failed while fetching"] += 1
         await self.clock.run(self.random.uniform(0, DAY / 8), self.step)

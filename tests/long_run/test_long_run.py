@@ -1,6 +1,7 @@
 """A long life of an account leaves nothing behind, and one log line for each outage.
 
-It takes two days at every run, and 30 days with FULL=1 in the environment.
+It takes two days at every run, and 30 days with FULL=1 in the environment; DAYS=10
+takes 10.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import pytest
 
 from homeassistant.setup import async_setup_component
 
+from tests.harness.facts import SUPPORTED
+from tests.harness.helpers import make_reachable
 from tests.harness.inventory import blocks, difference, take_inventory
 from tests.harness.leaks import LISTENER
 
-from .account import POOL
 from .month import Month
 
 if TYPE_CHECKING:
@@ -29,10 +31,17 @@ if TYPE_CHECKING:
     from tests.gateways import Gateway, VirtualPhone
     from tests.harness.clock import Clock
 
-DAYS = 30.0 if os.environ.get("FULL") else 2.0
+DAYS = float(os.environ.get("DAYS") or (30 if os.environ.get("FULL") else 2))
 WARM_UP = 2.0
 """Days after which all that is only made once has been made."""
 SEED = int(os.environ.get("SEED", "30"))
+CASES = [
+    (key, push)
+    for key, kind in SUPPORTED.items()
+    for push in (True, False)
+    if push is kind.has("events") or (os.environ.get("FULL") and not push)
+]
+"""Gateways, and whether they report changes: if they can, and with FULL=1 also not."""
 STEP = 0.0 if os.environ.get("EVERY_POLL") else 900.0
 """Seconds from poll to poll while nothing happens; with 0 there are all polls."""
 GROWTH = 6000
@@ -88,24 +97,39 @@ async def month(
     phone: VirtualPhone,
     monkeypatch: pytest.MonkeyPatch,
     clock: Clock,
+    hass_client_no_auth: ClientSessionGenerator,
+    *,
+    push: bool,
 ) -> Month:
-    """Return an account with all instances of the pool."""
+    """Return an account with all instances of the pool, which receives messages."""
+    gateway.events.on = push
     assert await async_setup_component(hass, "repairs", {})
     gateway.owners = {gateway.key: "me"}
     month = Month(hass, clock, gateway, entry, SEED)
-    month.phone, month.step = phone, STEP
+    # a connection needs its signs of life
+    month.phone, month.step = phone, 0.0 if push else STEP
     monkeypatch.setattr(gateway, "new_id", lambda: month.next_id)
-    for one in POOL:
+    for one in month.pool:
         month.add(one)
+    # the others need no webhook, or bring no messages by it
+    calls = gateway.has("webhooks", "receiving")
+    if gateway.has("receiving") and (push or calls):
+        month.receive()
     assert await hass.config_entries.async_setup(entry.entry_id)
+    if calls:
+        await make_reachable(hass, gateway, hass_client_no_auth)
+        assert await entry.runtime_data.webhook.async_turn_on() == set()
     return month
 
 
+@pytest.mark.parametrize(("provider_key", "push"), CASES)
 async def test_long_run(
     hass: HomeAssistant,
     entry: MockConfigEntry,
     month: Month,
     hass_client_no_auth: ClientSessionGenerator,
+    *,
+    push: bool,
 ) -> None:
     """After days of all that can happen nothing is left of it."""
     print(f"SEED={SEED}")
@@ -122,7 +146,10 @@ async def test_long_run(
             growth = blocks() - size
             after = take_inventory(hass, entry)
 
-    print(f"{growth=}")
+    print(f"{growth=} {month.written=} {month.read=}")
+    assert month.written
+    assert bool(month.read) is month.receives
+    assert push is bool(entry.runtime_data.push and entry.runtime_data.push.connected)
     assert difference(before, after) == {}
     assert growth < GROWTH
     assert log.lines == month.expected

@@ -32,12 +32,14 @@ class CodeClock:
         """Start without a code."""
         # a hash, since the code itself is a secret
         self._code_hash = 0
-        self._absent_at = self._earliest_end = self._latest_end = -inf
+        self._next_absent_at = -inf
+        """When the code that comes next was last seen absent."""
+        self._earliest_end = self._latest_end = -inf
         self._next_lifetime = LIFETIME
 
     def note_absence(self, asked_at: float) -> None:
         """Note that there was no code at this time, so that a round begins next."""
-        self._absent_at, self._next_lifetime = asked_at, FIRST_LIFETIME
+        self._next_absent_at, self._next_lifetime = asked_at, FIRST_LIFETIME
 
     def follow(self, code: QrCode, asked_at: float) -> tuple[float, float]:
         """Return when to hide this code, and when to ask for it again."""
@@ -51,12 +53,13 @@ class CodeClock:
             return self._earliest_end, min(now + REFRESH_INTERVAL, end)
         if is_new:
             # it may have appeared long after it was last seen absent
-            recent = asked_at - self._absent_at < 2 * REFRESH_INTERVAL
-            appeared = self._absent_at if recent else -inf
+            recent = asked_at - self._next_absent_at < 2 * REFRESH_INTERVAL
+            appeared = self._next_absent_at if recent else -inf
             self._earliest_end = appeared + self._next_lifetime - MARGIN
             self._latest_end = now + self._next_lifetime
             self._code_hash, self._next_lifetime = hash(code), LIFETIME
-        self._absent_at = asked_at
+        self._next_absent_at = asked_at
         if -inf < self._earliest_end and now < self._latest_end:
             return self._earliest_end, now + REFRESH_INTERVAL
+        # nothing tells when it expires, or it has outlived WhatsApp's codes
         return now + LIFETIME, now

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from enum import StrEnum
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, override
 
 from ..providers.models import (
     Action,
@@ -19,6 +19,7 @@ from ..providers.models import (
     RateLimited,
     Rejected,
     Unauthorized,
+    Unreachable,
 )
 from .live_code import OVERDUE_INTERVAL
 
@@ -31,9 +32,17 @@ if TYPE_CHECKING:
 LOOK_INTERVAL = 2.0
 GRACE = 5.0
 """How long a session may look stopped after its start, or after a scan."""
+EVENT_INTERVAL = 0.2
+"""Between an event and the look at what has changed."""
 PATIENCE = 30.0
 """How long the gateway may be unreachable."""
+CREATED_GRACE = 30.0
+"""How long a session may look as if it had never been started, after its start."""
 DEADLINE = 290.0
+CODE_PATIENCE = 20.0
+"""How long an instance may wait without a pairing code; twice that with its start."""
+CODE_RETRY = 5.0
+"""Between two requests for a pairing code, if the first one failed."""
 
 
 class Phase(StrEnum):
@@ -42,9 +51,13 @@ class Phase(StrEnum):
     WAITING = "waiting"
     SCAN = "scan"
     NEXT_CODE = "next_code"
+    ENTER_CODE = "enter_code"
+    PASSKEY = "passkey"
     LINKING = "linking"
     LINKED = "linked"
     EXPIRED = "codes_expired"
+    NO_CODE = "no_pairing_code"
+    NO_PASSKEY = "passkey_required"
     FAILED = "instance_failed"
     GONE = "instance_gone"
     ACCOUNT_GONE = "account_gone"
@@ -54,26 +67,45 @@ class Phase(StrEnum):
     REJECTED = "rejected"
 
 
-ONGOING = frozenset({Phase.WAITING, Phase.SCAN, Phase.NEXT_CODE, Phase.LINKING})
+ONGOING = frozenset(
+    {
+        Phase.WAITING,
+        Phase.SCAN,
+        Phase.NEXT_CODE,
+        Phase.ENTER_CODE,
+        Phase.PASSKEY,
+        Phase.LINKING,
+    }
+)
+FAILURES = {
+    Phase.SCAN: Phase.EXPIRED,
+    Phase.ENTER_CODE: Phase.EXPIRED,
+    Phase.PASSKEY: Phase.NO_PASSKEY,
+}
+"""How a pairing without success ends, by its last phase; `FAILED` for all others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pairing:
-    """What to show to the user: in the phase `SCAN` with a picture."""
+    """What to show to the user: a picture in `SCAN`, a code in `ENTER_CODE`."""
 
     phase: Phase
     png: bytes | None = field(default=None, repr=False)
+    code: str = field(default="", repr=False)
     message: str = ""
     """The gateway's own words, if it rejected something."""
 
 
-async def pair(live_code: LiveCode) -> AsyncGenerator[Pairing]:
+async def pair(
+    live_code: LiveCode, phone_number: str | None = None
+) -> AsyncGenerator[Pairing]:
     """Yield what to show whenever it changes, and finally the outcome.
 
-    Starts the session if it doesn't run. Ends after 5 minutes at the latest. Raises
-    `Closed` if the account is unloaded meanwhile.
+    Links by a pairing code if a phone number is given, otherwise by a QR code. Starts
+    the session if it doesn't run. Ends after 5 minutes at the latest. Raises `Closed`
+    if the account is unloaded meanwhile.
     """
-    watch = _Watch(live_code)
+    watch = _CodeWatch(live_code, phone_number) if phone_number else _Watch(live_code)
     shown = None
     while shown is None or shown.phase in ONGOING:
         if (pairing := await watch.next()) != shown:
@@ -82,7 +114,7 @@ async def pair(live_code: LiveCode) -> AsyncGenerator[Pairing]:
 
 
 class _Watch:
-    """State of one pairing; all times are of the monotonic clock."""
+    """State of one pairing by QR code; all times are of the monotonic clock."""
 
     def __init__(self, live_code: LiveCode) -> None:
         self.live_code = live_code
@@ -91,13 +123,13 @@ class _Watch:
         self.first = True
         self.started = False
         self.look_at = 0.0
+        self.events = live_code.events
         self.down_since: float | None = None
-        self.trouble_since: float | None = None
+        self.failing_since: float | None = None
 
     async def next(self) -> Pairing:
         """Look at the instance once more, or hide a code that expires before that."""
-        shown_until = self.live_code.ends_at if self.live_code.png else self.deadline
-        ends_at = min(self.deadline, shown_until)
+        ends_at = self._hide_at()
         try:
             async with asyncio.timeout(max(0.0, ends_at - monotonic())):
                 await self._wait()
@@ -109,14 +141,19 @@ class _Watch:
             return self._pairing()
 
     async def _wait(self) -> None:
-        """Wait until the next look; end early if the account is unloaded."""
+        """Wait until the next look; an event or an unloaded account ends it early."""
         while (wait := self.look_at - monotonic()) > 0:
             if self.live_code.provider.closed:
                 raise Closed
-            await asyncio.sleep(min(wait, LOOK_INTERVAL))
+            if self.live_code.events != self.events:
+                # a flood of events must not become a flood of requests
+                await asyncio.sleep(min(wait, EVENT_INTERVAL))
+                return
+            await self.live_code.wait(min(wait, LOOK_INTERVAL))
 
     async def _look(self) -> Pairing:
         asked_at = monotonic()
+        self.events = self.live_code.events
         self.look_at = asked_at + LOOK_INTERVAL
         try:
             self.phase = await self._advance()
@@ -128,55 +165,149 @@ class _Watch:
             return Pairing(phase=Phase.UNAUTHORIZED)
         except RateLimited as err:
             self.look_at = monotonic() + err.retry_after
-            self.trouble_since = None
+            self.failing_since = None
         except GatewayError as err:
             if isinstance(err, Rejected) and not isinstance(err, CodeRejected):
                 return Pairing(phase=Phase.REJECTED, message=str(err))
-            self.trouble_since = self.trouble_since or asked_at
-            if monotonic() - self.trouble_since > PATIENCE:
+            self.failing_since = self.failing_since or asked_at
+            if monotonic() - self.failing_since > PATIENCE:
                 return _outcome(err)
         else:
-            self.trouble_since = None
+            self.failing_since = None
         return self._pairing()
 
     async def _advance(self) -> Phase:
         """Look at the instance, start its session if needed, and return the phase."""
-        # the code of an earlier round may be left
-        status = await self.live_code.look(fresh=self.first)
+        status = await self._status()
         self.first = False
         if status is InstanceStatus.CONNECTED:
             return Phase.LINKED
         if status is InstanceStatus.SCAN_QR:
             self.started, self.down_since = True, None
-            if self.live_code.png:
-                return Phase.SCAN
-            self.look_at = monotonic() + OVERDUE_INTERVAL
-            return self.phase
+            return await self._waiting()
         if status is None:
             return self.phase
+        if status is InstanceStatus.PASSKEY:
+            self.down_since = None
+            return Phase.PASSKEY
         if status is InstanceStatus.STARTING:
             self.down_since = None
             self.look_at = monotonic() + OVERDUE_INTERVAL
             return self.phase if self.phase is Phase.WAITING else Phase.LINKING
         # some sessions only start when asked again
         if not self.started or status is InstanceStatus.CREATED:
-            live_code = self.live_code
-            await live_code.provider.perform(Action.CONNECT, live_code.instance_id)
+            await self._start(status)
             self.started = True
         self.down_since = self.down_since or monotonic()
-        grace = PATIENCE if status is InstanceStatus.CREATED else GRACE
+        grace = CREATED_GRACE if status is InstanceStatus.CREATED else GRACE
         down = monotonic() - self.down_since > grace
         return self._failure() if down else self.phase
 
+    def _hide_at(self) -> float:
+        """Return when to hide what is shown, or when the pairing ends."""
+        shown_until = self.live_code.ends_at if self.live_code.png else self.deadline
+        return min(self.deadline, shown_until)
+
+    async def _status(self) -> InstanceStatus | None:
+        """Return the status of the instance."""
+        # the code of an earlier round may be left
+        return await self.live_code.look(fresh=self.first)
+
+    async def _start(self, status: InstanceStatus | None = None) -> None:
+        """Start the session; one that has failed is restarted, if that is possible."""
+        provider = self.live_code.provider
+        failed = status is InstanceStatus.FAILED and Action.RESTART in provider.actions
+        action = Action.RESTART if failed else Action.CONNECT
+        await provider.perform(action, self.live_code.instance_id)
+
+    async def _waiting(self) -> Phase:
+        """Return the phase of an instance that waits to be linked."""
+        if self.live_code.png:
+            return Phase.SCAN
+        self.look_at = monotonic() + OVERDUE_INTERVAL
+        return self.phase
+
     def _failure(self) -> Phase:
-        """Return `EXPIRED` if a code was shown, otherwise `FAILED`."""
-        return Phase.EXPIRED if self.phase is Phase.SCAN else Phase.FAILED
+        """Return the phase that ends a pairing without success."""
+        return FAILURES.get(self.phase, Phase.FAILED)
 
     def _pairing(self) -> Pairing:
         if self.phase is Phase.SCAN:
             png = self.live_code.png
             return Pairing(phase=Phase.SCAN if png else Phase.NEXT_CODE, png=png)
         return Pairing(phase=self.phase)
+
+
+class _CodeWatch(_Watch):
+    """State of one pairing by a code to enter on the phone."""
+
+    def __init__(self, live_code: LiveCode, phone_number: str) -> None:
+        super().__init__(live_code)
+        self.phone_number = phone_number
+        self.code: str | None = None
+        self.ask_at = 0.0
+        self.has_waited = False
+        self.give_up_at = monotonic() + 2 * CODE_PATIENCE
+
+    @override
+    def _hide_at(self) -> float:
+        return self.deadline
+
+    @override
+    async def _advance(self) -> Phase:
+        phase = await super()._advance()
+        late = monotonic() > self.give_up_at
+        return Phase.NO_CODE if phase is Phase.WAITING and late else phase
+
+    @override
+    async def _status(self) -> InstanceStatus | None:
+        live_code = self.live_code
+        if self.first:
+            # also a session that waits already: it may do so for another phone number
+            await self._start()
+            self.started = True
+        state = await live_code.provider.link_state(
+            live_code.instance_id, with_code=False
+        )
+        if state.status is not InstanceStatus.SCAN_QR:
+            self.code, self.ask_at = None, 0.0
+        return state.status
+
+    @override
+    async def _start(self, status: InstanceStatus | None = None) -> None:
+        await self.live_code.provider.start_code_pairing(
+            self.live_code.instance_id, self.phone_number
+        )
+
+    @override
+    async def _waiting(self) -> Phase:
+        now = monotonic()
+        if not self.has_waited:
+            # the time until the session has started doesn't count
+            self.has_waited, self.give_up_at = True, now + CODE_PATIENCE
+        if now >= self.ask_at:
+            await self._ask(now)
+        return Phase.ENTER_CODE if self.code else self.phase
+
+    async def _ask(self, now: float) -> None:
+        """Ask for a new code; the present one stays until there is another one."""
+        provider, self.ask_at = self.live_code.provider, now
+        try:
+            code = await provider.pairing_code(
+                self.live_code.instance_id, self.phone_number
+            )
+        except (BadResponse, Unreachable):
+            # some gateways report an invalid phone number like this
+            self.ask_at = now + CODE_RETRY
+            return
+        if code:
+            self.code = code
+            self.ask_at = now + (provider.pairing_code_interval or DEADLINE)
+
+    @override
+    def _pairing(self) -> Pairing:
+        code = f"{self.code[:4]}-{self.code[4:]}" if self.code else ""
+        return Pairing(phase=self.phase, code=code)
 
 
 def _outcome(err: GatewayError) -> Pairing:

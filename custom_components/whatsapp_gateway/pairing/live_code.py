@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -34,6 +35,9 @@ class LiveCode:
         self.instance_id = instance_id
         self._clock = CodeClock()
         self._lock = asyncio.Lock()
+        self._woken = asyncio.Event()
+        self.events = 0
+        """Number of events that the gateway has reported about the instance."""
         self._refreshing = asyncio.Lock()
         self._code: QrCode | None = None
         self._png: bytes | None = None
@@ -71,12 +75,29 @@ class LiveCode:
                 self._refresh_at = max(self._refresh_at, monotonic() + OVERDUE_INTERVAL)
                 raise
 
+    def wake(self, *, has_code: bool) -> None:
+        """Note that something has changed; `has_code` if there is a new code."""
+        self.events += 1
+        self._woken.set()
+        self._woken = asyncio.Event()
+        if has_code:
+            self._refresh_at = -inf
+
+    async def wait(self, seconds: float) -> None:
+        """Wait, but only until the next event."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+
     async def refresh(self, max_age: float) -> None:
         """Refresh the code, unless that was done in the last `max_age` seconds."""
         async with self._refreshing:
             recent = self.png and monotonic() - self._fetched_at < max_age
-            if monotonic() >= self.next_look_at and not recent:
-                await self.look()
+            if monotonic() < self.next_look_at or recent:
+                return
+            if await self.look() is not InstanceStatus.SCAN_QR:
+                # whoever asks may learn of the new status later, and asks again
+                self._refresh_at = monotonic() + OVERDUE_INTERVAL
 
     async def _look(self, *, fresh: bool) -> InstanceStatus | None:
         asked_at = monotonic()

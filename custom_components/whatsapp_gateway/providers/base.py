@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+import asyncio
 from hashlib import blake2b
+from http import HTTPStatus
 import logging
+import re
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import quote
 
-from .http import HttpClient
+from .http import SEND_TIME_LIMIT, HttpClient, dumps, probe
 from .models import (
     Action,
     BadResponse,
@@ -16,8 +19,11 @@ from .models import (
     Feature,
     GatewayError,
     Instance,
+    InstanceChanged,
     InstanceStatus,
     LinkState,
+    MaybeSent,
+    NoConnection,
     NotFound,
     QrCode,
     Rejected,
@@ -27,15 +33,22 @@ from .models import (
 from .redact import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 
     from aiohttp import ClientSession
 
     from .http import Answer
+    from .messages import Call, Chat, IncomingMessage, OutgoingMessage
 
 MAX_INSTANCES = 5000
 MAX_UNKNOWN_STATUSES = 20
 """Number of unknown status words that are logged."""
+REFUSALS = {*range(300, 500)} - {HTTPStatus.REQUEST_TIMEOUT}
+"""HTTP statuses that say that a request was not carried out.
+
+408 also comes from frameworks that stop waiting for something that goes on.
+"""
+PLAIN_NAME = re.compile("[A-Za-z0-9_-]+")
 MAX_STATUS = 60
 """Number of characters of an unknown status word that are looked at."""
 
@@ -45,8 +58,9 @@ _LOGGER = logging.getLogger(__name__)
 class Provider(ABC):
     """One account at one gateway.
 
-    Every call raises a `GatewayError`, and nothing else, if it does not succeed.
-    Time limits are 10 s to read instances and 30 s for everything else.
+    Every call raises a `GatewayError`, and nothing else, if it does not succeed. The
+    time limits of its requests are 10 s to read instances, 60 s to send a message or to
+    download a file, and 30 s for everything else.
     """
 
     name: ClassVar[str]
@@ -57,10 +71,20 @@ class Provider(ABC):
     example_url: ClassVar[str | None] = None
     """Example of an address, if there is no default one."""
     key_required: ClassVar[bool] = True
-    name_pattern: ClassVar[str | None] = None
-    """Regular expression that names of new instances have to match completely."""
+    max_name_length: ClassVar[int | None] = None
+    """Limit of names that may only have letters (A to Z), digits, hyphens and
+    underscores; None if names may be any text."""
     pairing_code_interval: ClassVar[float | None] = None
     """Seconds after which to ask for the pairing code again; None: once a round."""
+    max_poll_options: ClassVar[int] = 12
+    """Number of answers that a poll can have; WhatsApp itself allows 12."""
+    webhook_is_local: ClassVar[bool] = False
+    """Whether the gateway calls from the local network; else it needs a public address
+    with HTTPS."""
+    webhook_header: ClassVar[str | None] = None
+    """Name of the header in which each call to a webhook brings a secret."""
+    probes: ClassVar[tuple[str, ...]]
+    """Paths that show what kind of server it is, also without an API key."""
     auth_header: ClassVar[tuple[str, str]]
     """Name of the header, and its value with `{}` for the API key."""
     errors: ClassVar[Mapping[str, type[GatewayError]]] = {}
@@ -92,12 +116,26 @@ class Provider(ABC):
         self.api_key = api_key
         self.url = url
         self.instance_id = instance_id
+        self._one_instance_key = instance_id is not None
+        """Whether the API key only gives access to one instance, so far as is known."""
+        self.settling = False
+        """Whether the list shows an earlier status of an instance for a while."""
+        self.receives = False
+        """Whether the user wants to receive messages; set before anything is asked."""
         self._http = HttpClient(
-            session, url, headers, api_key, self.name, self.errors, self._error_of
+            session,
+            url,
+            headers=headers,
+            api_key=api_key,
+            name=self.name,
+            errors=self.errors,
+            error_of=self._error_of,
         )
-        self._ids: frozenset[str] = frozenset()
+        self._listed: list[Instance] = []
+        """The instances of the last list."""
         self._unanswered: dict[str, frozenset[str]] = {}
-        """Names of which nobody knows if they were created; the IDs before that."""
+        """Names whose creation got no clear answer, with the IDs of all instances that
+        existed before."""
         self._unknown_statuses: set[str] = set()
         self._parsed: dict[str, tuple[bytes, Any]] = {}
         self._parsed_before: dict[str, tuple[bytes, Any]] = {}
@@ -105,21 +143,18 @@ class Provider(ABC):
     @property
     def features(self) -> Feature:
         """Features that are available with this API key."""
-        if self.instance_id:
-            return self.all_features & ~Feature.CREATE
-        return self.all_features
+        features = self.all_features
+        return features & ~Feature.CREATE if self._one_instance_key else features
+
+    def accepts_name(self, name: str) -> bool:
+        """Return whether a new instance can have this name."""
+        limit = self.max_name_length
+        return limit is None or bool(PLAIN_NAME.fullmatch(name) and len(name) <= limit)
 
     @property
     def closed(self) -> bool:
         """Whether requests are no longer sent."""
         return self._http.closed
-
-    def is_same(self, other: Provider) -> bool:
-        """Return whether another client belongs to the same account."""
-        return type(self) is type(other) and all(
-            getattr(self, name) == getattr(other, name)
-            for name in ("url", "api_key", "instance_id")
-        )
 
     def close(self) -> None:
         """Send no more requests: the account is no longer loaded."""
@@ -141,7 +176,7 @@ class Provider(ABC):
             instances = []
         if len(instances) > MAX_INSTANCES:
             raise TooManyInstances
-        self._ids = frozenset(instance.id for instance in instances)
+        self._listed = instances
         return instances
 
     @abstractmethod
@@ -175,7 +210,8 @@ class Provider(ABC):
         if before is not None and (created := await self._find(name, before)):
             del self._unanswered[name]
             return created
-        before = self._ids if before is None else before
+        if before is None:
+            before = frozenset(instance.id for instance in self._listed)
         try:
             created = await self._create(name, instance_type, metadata)
         except NotFound as err:
@@ -190,8 +226,10 @@ class Provider(ABC):
 
     async def _find(self, name: str, before: frozenset[str]) -> Instance | None:
         """Return an instance of this name that wasn't there before."""
-        found = (one for one in await self.instances() if one.id not in before)
-        return next((one for one in found if one.name == name), None)
+        found = (
+            instance for instance in await self.instances() if instance.id not in before
+        )
+        return next((instance for instance in found if instance.name == name), None)
 
     @abstractmethod
     async def _create(
@@ -247,18 +285,123 @@ class Provider(ABC):
         return None
 
     @classmethod
-    async def recognizes(cls, session: ClientSession, url: str) -> bool:  # noqa: ARG003
+    async def recognizes(cls, session: ClientSession, url: str) -> bool:
         """Return whether a server of this kind answers at an address, without a key."""
-        return False
+        for path in cls.probes:
+            if not await probe(session, url, path, cls._is_own_answer):
+                return False
+        return True
+
+    @staticmethod
+    @abstractmethod
+    def _is_own_answer(status: int, payload: dict[str, Any]) -> bool:
+        """Return whether only this gateway answers one of the `probes` like this."""
+
+    async def events(
+        self,
+    ) -> AsyncGenerator[InstanceChanged | IncomingMessage | None]:
+        """Yield what the gateway reports, None for a sign of life.
+
+        Needs the feature `EVENTS`; messages are only reported with `receives`. Ends
+        with a `GatewayError`; `Rejected`, `NotFound` and `BadResponse` mean that the
+        gateway doesn't offer this, at least now.
+        """
+        raise NotImplementedError
+        yield  # an asynchronous generator
+
+    async def register_webhook(
+        self, url: str, secret: str, instance_ids: Iterable[str]
+    ) -> dict[str, bool]:
+        """Let the gateway call an address whenever one of these instances changes.
+
+        Needs the feature `WEBHOOKS`; messages are only reported with `receives`. May be
+        repeated at any time. Returns for each instance whether it is reported: if not,
+        other software uses its only webhook, which is kept as it is. Instances that
+        can't be registered now are left out; raises an error if none can.
+        """
+        raise NotImplementedError
+
+    async def unregister_webhook(self, url: str, instance_ids: Iterable[str]) -> None:
+        """Let the gateway no longer call this address; all other webhooks are kept."""
+        raise NotImplementedError
+
+    def parse_webhook(
+        self,
+        body: bytes,  # noqa: ARG002
+    ) -> InstanceChanged | IncomingMessage | None:
+        """Return what a call reports, None if it is of no interest."""
+        return InstanceChanged()
+
+    # messages
+
+    async def send(
+        self, instance_id: str, chat_id: str, message: OutgoingMessage
+    ) -> str | None:
+        """Send a message once; return its ID, None if the gateway doesn't tell.
+
+        Needs the feature `MESSAGES`. Raises `MaybeSent` if it isn't known whether the
+        message was sent; after every other error it was not.
+        """
+        try:
+            return await self._send(instance_id, chat_id, message)
+        except GatewayError as err:
+            if message.is_repeated_in(str(err)):
+                err.args = ("The gateway reports a failure.",)
+            if err.status in REFUSALS or isinstance(err, NoConnection):
+                raise
+            if isinstance(err, Unreachable | BadResponse):
+                raise MaybeSent(str(err)) from err
+            raise
+
+    async def _send(
+        self, instance_id: str, chat_id: str, message: OutgoingMessage
+    ) -> str | None:
+        """Ask the gateway to send a message."""
+        raise NotImplementedError
+
+    async def _ask_to_send(self, build: Callable[[], Call]) -> Answer:
+        """Build a request and send it; a file is encoded outside of the event loop."""
+        call, content = await asyncio.to_thread(_serialized, build)
+        return await self._http.request(
+            call.method, call.path, content=content, time_limit=SEND_TIME_LIMIT
+        )
+
+    async def chats(self, instance_id: str) -> list[Chat]:
+        """Return the groups and people that the gateway lists for an instance.
+
+        Needs the feature `CHATS`. Members of groups are not asked for.
+        """
+        raise NotImplementedError
+
+    async def find_person(self, instance_id: str, phone_number: str) -> str | None:
+        """Return the chat ID of a phone number (digits), None if it has no WhatsApp.
+
+        Needs the feature `NUMBER_CHECK`. Nothing is sent.
+        """
+        raise NotImplementedError
+
+    async def complete(self, message: IncomingMessage) -> IncomingMessage:
+        """Return a message with phone numbers instead of LIDs, if they are known.
+
+        Never raises: a message is shown with a LID rather than not at all.
+        """
+        return message
+
+    async def download(self, message: IncomingMessage) -> bytes:
+        """Return the file of a message, of 16 MiB at most.
+
+        Needs the feature `DOWNLOADS`.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     async def delete(self, instance_id: str) -> None:
         """Delete an instance permanently."""
 
     @staticmethod
-    def _error_of(status: int, payload: Any) -> GatewayError | None:  # noqa: ARG004
-        """Return what a failure means, if its HTTP status and code don't tell."""
-        return None
+    @abstractmethod
+    def _error_of(status: int, payload: Any) -> GatewayError | None:
+        """Return what a failure means, None if its HTTP status and code tell."""
 
     def _parse_once[T](self, key: str, answer: Answer, parse: Callable[[Any], T]) -> T:
         """Return the parsed answer; an unchanged one isn't parsed again.
@@ -283,6 +426,12 @@ class Provider(ABC):
             known.add(shown)
             _LOGGER.warning("%s reports an unknown status: %s", self.name, shown)
         return None, shown
+
+
+def _serialized(build: Callable[[], Call]) -> tuple[Call, bytes]:
+    """Build a request, and serialize its body."""
+    call = build()
+    return call, dumps(call.body)
 
 
 def path_of(collection: str, instance_id: str, suffix: str = "") -> str:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, override
 from urllib.parse import quote
 
 from . import parsing
-from .base import Provider, path_of
+from .base import path_of
+from .evolution_answers import check, payload_of
 from .evolution_history import (
     CLOSE,
     CONNECTING,
@@ -20,7 +21,7 @@ from .evolution_history import (
     History,
     Row,
 )
-from .http import HttpClient
+from .evolution_webhooks import EvolutionWebhooks
 from .models import (
     Action,
     BadResponse,
@@ -43,10 +44,6 @@ from .redact import redact
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aiohttp import ClientSession
-
-    from .http import Answer
-
 LIST = "/instance/fetchInstances"
 STATE = "/instance/connectionState"
 CONNECT = "/instance/connect"
@@ -58,7 +55,6 @@ LIVE_TIME_LIMIT = 5.0
 """For the live state of one instance."""
 LOOK_TIME_LIMIT = 10.0
 """For the live states of all instances of a poll."""
-RECOGNITION_TIME_LIMIT = 5.0
 DELETION_TIME = 300.0
 """How long a deleted instance may still be listed."""
 NAME_IN_USE_TIME = 10.0
@@ -67,8 +63,7 @@ NAME_IN_USE_INTERVAL = 2.0
 LOGOUT_TIME = 10.0
 """How long an instance may take to close after a logout."""
 LOGOUT_INTERVAL = 0.5
-HIDDEN_ERROR = "[object Object]"
-"""What the server makes of an error, such as that an instance isn't loaded yet."""
+SUCCESS = "SUCCESS"
 PAIRING_CODE_LENGTH = 8
 WORDS = {
     InstanceStatus.CREATED: CLOSE,
@@ -77,16 +72,18 @@ WORDS = {
     InstanceStatus.CONNECTED: OPEN,
     InstanceStatus.DISCONNECTED: CLOSE,
 }
-"""The gateway's word for each status, so that it doesn't change more often."""
+"""The gateway's word for each status; its own one may change while the status stays."""
 
 
-class Evolution(Provider):
+class Evolution(EvolutionWebhooks):
     """A server with the Evolution API, or one instance of it with its own token."""
 
     name = "Evolution API"
     example_url = "http://192.168.1.10:8080"
-    name_pattern = "[A-Za-z0-9_-]{1,64}"
+    max_name_length = 64
     pairing_code_interval = 5.0
+    max_poll_options = 10
+    probes = ("/",)
     auth_header = ("apikey", "{}")
     errors: ClassVar = {"LICENSE_REQUIRED": NotActivated}
     statuses: ClassVar = {
@@ -99,7 +96,22 @@ class Evolution(Provider):
     }
     # there is no call that stops a session and keeps its link
     actions = frozenset({Action.CONNECT, Action.RESTART, Action.LOGOUT})
-    all_features = Feature.CREATE | Feature.PAIRING_CODE
+    all_features = (
+        Feature.CREATE
+        | Feature.PAIRING_CODE
+        | Feature.WEBHOOKS
+        | Feature.MESSAGES
+        | Feature.MEDIA_CONTENT
+        | Feature.CHATS
+        | Feature.NUMBER_CHECK
+        | Feature.REPLIES
+        | Feature.MENTIONS
+        | Feature.POLLS
+        | Feature.LOCATIONS
+        | Feature.REACTIONS
+        | Feature.RECEIVING
+        | Feature.DOWNLOADS
+    )
     instance_types: ClassVar = {"WHATSAPP-BAILEYS": "WhatsApp Web"}
     other_types: ClassVar = {
         "WHATSAPP-BUSINESS": "WhatsApp Business Cloud API",
@@ -108,26 +120,13 @@ class Evolution(Provider):
     types_without_qr = frozenset(other_types)
 
     @override
-    def __init__(
-        self,
-        session: ClientSession,
-        url: str,
-        api_key: str,
-        instance_id: str | None = None,
-    ) -> None:
-        super().__init__(session, url, api_key, instance_id)
-        self.dashboard_url = f"{url.rstrip('/')}/manager"
-        self._has_instance_key = False
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.dashboard_url = f"{self.url.rstrip('/')}/manager"
         self._rows: dict[str, Row] = {}
         self._histories: dict[str, History] = {}
         self._deleted: dict[str, tuple[str, float]] = {}
         """Names of the deleted instances by UUID, and when they were deleted."""
-
-    @property
-    @override
-    def features(self) -> Feature:
-        features = super().features
-        return features & ~Feature.CREATE if self._has_instance_key else features
 
     # instances
 
@@ -135,7 +134,7 @@ class Evolution(Provider):
     async def _list(self) -> tuple[Instance, ...]:
         """List the rows of the database, each with its live state if possible."""
         rows = await self._fetch_rows()
-        self._has_instance_key = bool(rows) and all(row.own_key for row in rows)
+        self._one_instance_key = bool(rows) and all(row.own_key for row in rows)
         self._histories = {row.name: self._history(row) for row in rows}
         self._rows = {row.name: row for row in rows}
         words = await self._live_words(rows)
@@ -281,7 +280,8 @@ class Evolution(Provider):
             try:
                 answer = await self._http.request("POST", "/instance/create", json=body)
             except Unauthorized as err:
-                # the list shows whether the key is wrong altogether
+                # the token of an instance can list it; a wrong key can't list anything
+                await self._fetch_rows()
                 message = "This API key can't create instances"
                 raise Rejected(message) from err
             except Rejected:
@@ -290,7 +290,7 @@ class Evolution(Provider):
                     raise
                 await asyncio.sleep(NAME_IN_USE_INTERVAL)
             else:
-                return self._parse_created(_payload(answer))
+                return self._parse_created(payload_of(answer))
 
     def _parse_created(self, payload: dict[str, Any]) -> Instance:
         data = parsing.mapping(payload.get("instance"))
@@ -309,9 +309,12 @@ class Evolution(Provider):
     @override
     async def delete(self, instance_id: str) -> None:
         """Delete an instance; the gateway still lists it for a while, we don't."""
-        row = self._rows.get(instance_id) or await self._fetch_row(instance_id)
         path = path_of("/instance/delete", instance_id)
-        _check(await self._http.request("DELETE", path))
+        row = self._rows.get(instance_id) or await self._fetch_row(instance_id)
+        answer = payload_of(await self._http.request("DELETE", path))
+        if answer.get("status") != SUCCESS:
+            # it would be hidden although it may still be there
+            raise BadResponse("No confirmation")
         self._deleted[row.uuid] = instance_id, monotonic()
         self._rows.pop(instance_id, None)
         self._histories.pop(instance_id, None)
@@ -323,7 +326,7 @@ class Evolution(Provider):
         perform = {
             Action.CONNECT: self._connect,
             Action.RESTART: self._restart,
-            Action.LOGOUT: self._log_out,
+            Action.LOGOUT: self._log_out_and_wait,
         }
         await perform[action](instance_id)
 
@@ -331,7 +334,7 @@ class Evolution(Provider):
         path = path_of("/instance/restart", name)
         answer = await self._http.request("POST", path)
         try:
-            _check(answer)
+            check(answer)
         except Unreachable:
             # this is also how the server refuses to restart what is closed
             await self._connect(name)
@@ -339,13 +342,19 @@ class Evolution(Provider):
     async def _log_out(self, name: str) -> None:
         try:
             path = path_of("/instance/logout", name)
-            _check(await self._http.request("DELETE", path))
+            check(await self._http.request("DELETE", path))
         except Rejected:
             # 2.3 rejects it for a closed instance, which is logged out already
             if await self._live_word(name) != CLOSE:
                 raise
         if row := self._rows.get(name):
             self._history(row).note_logout()
+
+    async def _log_out_and_wait(self, name: str) -> None:
+        """Log out, and wait until the gateway reports it if that doesn't take long."""
+        await self._log_out(name)
+        with suppress(GatewayError):
+            await self._wait_until_closed(name)
 
     async def _connect(self, name: str) -> None:
         if row := self._rows.get(name):
@@ -359,7 +368,7 @@ class Evolution(Provider):
         """
         query = f"?number={number}" if number else ""
         answer = await self._http.request("GET", path_of(CONNECT, name, query))
-        return _payload(answer)
+        return payload_of(answer)
 
     @override
     async def link_state(self, instance_id: str, *, with_code: bool) -> LinkState:
@@ -396,6 +405,7 @@ class Evolution(Provider):
         code = parsing.qr_code(raw, payload.get("base64"), None)
         if "count" not in payload:
             # nothing is known of the code in memory of an instance that is connected
+            parsing.mapping(payload.get("instance"))
             return None
         live = history.note_code(row, code, payload.get("count"), asked_at)
         return replace(code, lifetime=history.lifetime()) if code and live else None
@@ -421,9 +431,9 @@ class Evolution(Provider):
         """Wait for a logout, which goes on after its answer."""
         give_up_at = monotonic() + LOGOUT_TIME
         while monotonic() < give_up_at:
-            await asyncio.sleep(LOGOUT_INTERVAL)
-            if await self._live_word(name) != CONNECTING:
+            if await self._live_word(name) not in {OPEN, CONNECTING}:
                 return
+            await asyncio.sleep(LOGOUT_INTERVAL)
         raise Unreachable("The logout takes too long")
 
     @override
@@ -446,32 +456,10 @@ class Evolution(Provider):
             raise UnsupportedServer(_unsupported(version))
         return redact(version, self.api_key) if version else None
 
-    @classmethod
+    @staticmethod
     @override
-    async def recognizes(cls, session: ClientSession, url: str) -> bool:
-        client = HttpClient(session, url, {}, "", cls.name, {})
-        with suppress(GatewayError):
-            answer = await client.get("/", time_limit=RECOGNITION_TIME_LIMIT)
-            payload = parsing.mapping(answer.json())
-            return payload.keys() >= {"message", "version", "whatsappWebVersion"}
-        return False
-
-
-def _payload(answer: Answer) -> dict[str, Any]:
-    """Return a JSON object; an answer with the status 200 may report a failure."""
-    payload = parsing.mapping(answer.json())
-    if payload.get("error") is not True:
-        return payload
-    message = parsing.optional_text(payload, "message") or HIDDEN_ERROR
-    if message == HIDDEN_ERROR:
-        raise Unreachable("The server can't do this now")
-    raise Rejected(redact(message, answer.api_key))
-
-
-def _check(answer: Answer) -> None:
-    """Raise a `GatewayError` if the body reports a failure; it may be anything else."""
-    with suppress(BadResponse):
-        _payload(answer)
+    def _is_own_answer(status: int, payload: dict[str, Any]) -> bool:
+        return payload.keys() >= {"message", "version", "whatsappWebVersion"}
 
 
 def _unsupported(version: str) -> str:

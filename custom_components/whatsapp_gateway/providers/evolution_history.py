@@ -144,15 +144,17 @@ class History:
         if moving:
             self._connecting_at, self._moving_reason_at = now, row.reason_at
         if self.is_linked(row):
-            return self._reconnecting(row, now, moving=moving)
+            return self._status_of_linked(row, now, moving=moving)
         if self._flickers:
             patience *= FLICKER_FACTOR
         if not moving:
-            return self._closed(row, now, patience)
+            return self._status_of_closed(row, now, patience)
         self._flickers = now - self._flickered_at < patience and not self._code_live
         return InstanceStatus.STARTING if self._flickers else InstanceStatus.SCAN_QR
 
-    def _reconnecting(self, row: Row, now: float, *, moving: bool) -> InstanceStatus:
+    def _status_of_linked(
+        self, row: Row, now: float, *, moving: bool
+    ) -> InstanceStatus:
         """Return the status of a linked instance that isn't connected."""
         if self._down_since is None:
             # the row of a connection that is lost and not given up stays open
@@ -161,13 +163,17 @@ class History:
         recent = now - self._down_since < RECONNECTING
         return InstanceStatus.STARTING if recent else InstanceStatus.DISCONNECTED
 
-    def _closed(self, row: Row, now: float, patience: float) -> InstanceStatus:
+    def _status_of_closed(
+        self, row: Row, now: float, patience: float
+    ) -> InstanceStatus:
         """Return the status of a closed instance without a phone."""
         final = row.reason in GIVEN_UP and row.reason_at != self._moving_reason_at
         if not final and now - self._connecting_at < patience:
             self._flickered_at = now
             return InstanceStatus.STARTING
         self._code_live = self._flickers = False
+        # the next code will appear after this
+        self._looked_at = now
         if final or row.owner:
             return InstanceStatus.DISCONNECTED
         return InstanceStatus.CREATED

@@ -2,59 +2,74 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import asyncio
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from io import BytesIO
 import logging
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import ClientError, ClientTimeout, hdrs
+from aiohttp import (
+    ClientError,
+    ClientTimeout,
+    ClientWSTimeout,
+    WSServerHandshakeError,
+    hdrs,
+)
+from multidict import CIMultiDict
 import orjson
 from yarl import URL
 
 from . import parsing
+from .failures import (
+    TRANSIENT,
+    explanation,
+    http_date,
+    meaning_of,
+    seconds_to_wait,
+    unreachable,
+)
 from .models import (
     BadResponse,
     Closed,
     GatewayError,
     NotActivated,
-    NotFound,
     RateLimited,
     Rejected,
     Unauthorized,
-    Unreachable,
 )
-from .redact import redact
+from .redact import redact, without_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
+    from datetime import datetime
 
-    from aiohttp import ClientResponse, ClientSession
-    from multidict import CIMultiDictProxy
+    from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse
 
-# both in seconds
+    from .failures import Headers
+
+# all in seconds
 READ_TIME_LIMIT = 10.0
 ACTION_TIME_LIMIT = 30.0
+SEND_TIME_LIMIT = 60.0
+"""To send a message, or to download a file."""
+PROBE_TIME_LIMIT = 5.0
+SILENCE_LIMIT = 60.0
+HEARTBEAT = 25.0
+"""Between two pings of a WebSocket; it ends if none is answered."""
+CLOSE_TIME_LIMIT = 1.0
+MAX_FRAME = 1024 * 1024  # bytes
+EVENT_STREAM = "text/event-stream"
+HTML = "text/html"
 MAX_BODY = 8 * 1024 * 1024  # bytes
-TRANSIENT = {
-    HTTPStatus.REQUEST_TIMEOUT,
-    HTTPStatus.TOO_MANY_REQUESTS,
-    *range(500, 1000),
-}
-"""Statuses worth retrying, even from a proxy."""
+MAX_AT_ONCE = 512 * 1024  # bytes
+MAX_BLANKS = 1024  # bytes, before the start of a web page
 SUCCESSES = range(200, 205)
 """206 and above are partial answers."""
-MEANINGS: dict[int, type[GatewayError]] = {
-    HTTPStatus.UNAUTHORIZED: Unauthorized,
-    HTTPStatus.NOT_FOUND: NotFound,
-}
-# all in seconds
-DEFAULT_RETRY_AFTER = 30.0
-MIN_RETRY_AFTER = 1.0
-MAX_RETRY_AFTER = 120.0
+OWN_ANSWER = "own_answer"
+"""Code of our own for what only one kind of gateway answers."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 _LOGGER = logging.getLogger(__name__)
@@ -75,14 +90,14 @@ class Answer:
 
         Raises `BadResponse` if it isn't JSON, `Rejected` if it reports a failure.
         """
-        payload = _loads(self.body)
+        payload = loads(self.body)
         self._raise_for_failure(payload)
         return payload.get("data", payload) if isinstance(payload, dict) else payload
 
     def raise_for_failure(self) -> None:
         """Raise `Rejected` if the body reports a failure; it may be anything else."""
         with suppress(BadResponse):
-            self._raise_for_failure(_loads(self.body))
+            self._raise_for_failure(loads(self.body))
 
     def _raise_for_failure(self, payload: Any) -> None:
         """Raise `Rejected` for an answer such as `{"success": false}`."""
@@ -98,20 +113,21 @@ class HttpClient:
     compressed body can unpack to hundreds of megabytes) and not keep cookies.
     """
 
-    def __init__(  # noqa: PLR0917
+    def __init__(
         self,
         session: ClientSession,
         url: str,
+        *,
         headers: Mapping[str, str],
         api_key: str,
         name: str,
         errors: Mapping[str, type[GatewayError]],
-        error_of: Callable[[int, Any], GatewayError | None] = lambda *_: None,
+        error_of: Callable[[int, Any], GatewayError | None],
     ) -> None:
         """Send these headers; `errors` maps the gateway's error codes to classes.
 
         `error_of` returns the error that an HTTP status and a body mean, if that needs
-        more than a code.
+        more than a code. Without a message it gets the gateway's own.
         """
         self._session = session
         self._url = url.rstrip("/")
@@ -142,150 +158,239 @@ class HttpClient:
         path: str,
         *,
         json: Mapping[str, Any] | None = None,
+        content: bytes | None = None,
         time_limit: float = ACTION_TIME_LIMIT,
+        max_body: int = MAX_BODY,
+        page_ok: bool = False,
         conflict_ok: bool = False,
     ) -> Answer:
         """Send a request and return a successful answer; `time_limit` is in seconds.
 
-        Raises a `GatewayError`, and nothing else, for any other answer.
+        `content` is JSON that is already serialized, `max_body` the largest answer in
+        bytes. With `page_ok` the answer may be a web page. Raises a `GatewayError`, and
+        nothing else, for any other answer.
         """
-        if self._closed:
+        timeout = ClientTimeout(total=time_limit, sock_connect=READ_TIME_LIMIT)
+        content = content if json is None else dumps(json)
+        async with self._send(method, path, timeout, content) as response:
+            body = await _read(response, max_body)
+        if response.headers.get("X-RateLimit-Remaining") == "0":
+            self._wait(seconds_to_wait(response.headers))
+        is_page = _is_page(body)
+        if response.status in SUCCESSES and (page_ok or not is_page):
+            date = http_date(response.headers.get(hdrs.DATE))
+            return Answer(body=body, date=date, api_key=self._api_key)
+        if conflict_ok and response.status == HTTPStatus.CONFLICT and not is_page:
+            return Answer(body=b"")
+        raise self._error(response, body)
+
+    @asynccontextmanager
+    async def stream(self, path: str) -> AsyncGenerator[ClientResponse]:
+        """Open a stream of server-sent events, which may be silent for 60 s.
+
+        Raises a `GatewayError`, and nothing else, also for what is done with it.
+        """
+        timeout = ClientTimeout(sock_connect=READ_TIME_LIMIT, sock_read=SILENCE_LIMIT)
+        async with self._send("GET", path, timeout) as response:
+            successful = response.status in SUCCESSES
+            if not successful or response.content_type != EVENT_STREAM:
+                # only events may take as long as they like
+                async with asyncio.timeout(READ_TIME_LIMIT):
+                    body = await _read(response)
+                raise self._error(response, body)
+            yield response
+
+    @asynccontextmanager
+    async def websocket(
+        self, path: str, query: Mapping[str, str]
+    ) -> AsyncGenerator[ClientWebSocketResponse]:
+        """Open a WebSocket; the query may hold the API key.
+
+        Raises a `GatewayError`, and nothing else, also for what is done with it. The
+        errors of aiohttp are not chained, because they contain the address.
+        """
+        self._check_ready()
+        url = URL(f"{self._url}{path}", encoded=True).with_query(query)
+        try:
+            async with asyncio.timeout(READ_TIME_LIMIT):
+                websocket = await self._session.ws_connect(
+                    url,
+                    heartbeat=HEARTBEAT,
+                    autoping=False,
+                    max_msg_size=MAX_FRAME,
+                    timeout=ClientWSTimeout(ws_close=CLOSE_TIME_LIMIT),
+                )
+            _LOGGER.debug("%s WebSocket %s: open", self._name, path)
+            async with websocket:
+                yield websocket
+        except WSServerHandshakeError as err:
+            raise self._handshake_error(err) from None
+        except (ClientError, TimeoutError, OSError, ValueError) as err:
+            raise unreachable(err) from None
+
+    def _handshake_error(self, err: WSServerHandshakeError) -> GatewayError:
+        """Return the error that a refused WebSocket means to the caller."""
+        headers: Headers = err.headers or CIMultiDict()
+        if err.status == HTTPStatus.TOO_MANY_REQUESTS:
+            return self._pause(headers)
+        if err.history:
+            # aiohttp has followed a redirect, but without the API key
+            return BadResponse("A redirect")
+        is_page = HTML in headers.get(hdrs.CONTENT_TYPE, "")
+        if err.status not in TRANSIENT and is_page:
+            return BadResponse("A web page")
+        return meaning_of(err.status)(f"HTTP {err.status}")
+
+    def _pause(self, headers: Headers, code: str | None = None) -> RateLimited:
+        """Send no requests until the gateway allows them again."""
+        retry_after = seconds_to_wait(headers)
+        self._wait(retry_after)
+        return RateLimited(retry_after, code=code)
+
+    def _wait(self, seconds: float) -> None:
+        """Send no requests for a while; a longer pause goes on."""
+        self._resume_at = max(self._resume_at, monotonic() + seconds)
+
+    def _check_ready(self) -> None:
+        """Raise if no request can be sent now."""
+        if self._closed or self._session.closed:
             raise Closed
         if not (self._api_key.isascii() and self._api_key.isprintable()):
             # can't be sent in a header
             raise Unauthorized
         if (wait := self._resume_at - monotonic()) > 0:
             raise RateLimited(wait)
+
+    @asynccontextmanager
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        timeout: ClientTimeout,  # noqa: ASYNC109
+        content: bytes | None = None,
+    ) -> AsyncGenerator[ClientResponse]:
+        """Send a request; the errors of aiohttp become a `GatewayError`.
+
+        They are not chained, because they may contain the address.
+        """
+        self._check_ready()
+        headers = self._headers
+        if content is not None:
+            headers = headers | {hdrs.CONTENT_TYPE: "application/json"}
         try:
             async with self._session.request(
                 method,
                 URL(f"{self._url}{path}", encoded=True),
-                json=json,
-                headers=self._headers,
+                data=_in_pieces(content),
+                headers=headers,
                 allow_redirects=False,
-                timeout=ClientTimeout(total=time_limit),
+                timeout=timeout,
             ) as response:
-                body = await _read(response)
+                yield response
         except (ClientError, TimeoutError, OSError, ValueError) as err:
-            # the text of an aiohttp error may contain the URL
-            raise Unreachable(type(err).__name__) from err
-        except TypeError as err:
-            raise Rejected("This can't be sent as JSON") from err
-        _LOGGER.debug(
-            "%s %s %s: %s", self._name, method, path.partition("?")[0], response.status
-        )
-        if response.headers.get("X-RateLimit-Remaining") == "0":
-            self._resume_at = monotonic() + _retry_after(response.headers)
-        if body.lstrip().startswith(b"<") and response.status not in TRANSIENT:
-            # a proxy's page says nothing about API keys or instances
-            raise BadResponse("A web page")
-        if response.status in SUCCESSES:
-            date = _date(response.headers.get(hdrs.DATE))
-            return Answer(body=body, date=date, api_key=self._api_key)
-        if conflict_ok and response.status == HTTPStatus.CONFLICT:
-            return Answer(body=b"")
-        raise self._error(response, body)
+            raise unreachable(err) from None
+        shown = without_numbers(path.partition("?")[0])
+        _LOGGER.debug("%s %s %s: %s", self._name, method, shown, response.status)
 
     def _error(self, response: ClientResponse, body: bytes) -> GatewayError:
         """Return the error that a failed request means to the caller."""
+        error = self._error_meant(response, body)
+        error.status = response.status
+        return error
+
+    def _error_meant(self, response: ClientResponse, body: bytes) -> GatewayError:
+        status = response.status
+        if status not in TRANSIENT and _is_page(body):
+            # a proxy's page says nothing about API keys or instances
+            return BadResponse("A web page")
         payload: Any = None
         with suppress(BadResponse):
-            payload = _loads(body)
-        status = response.status
+            payload = loads(body)
         code, message = explanation(payload)
         error = self._errors.get(code or "")
         message = redact(message, self._api_key) or f"HTTP {status}"
         if status == HTTPStatus.TOO_MANY_REQUESTS or error is RateLimited:
-            retry_after = _retry_after(response.headers)
-            self._resume_at = monotonic() + retry_after
-            return RateLimited(retry_after, code=code)
+            return self._pause(response.headers, code)
         if status < HTTPStatus.BAD_REQUEST:
             # a redirect is not followed, so that the API key doesn't leave the host
             return BadResponse(f"HTTP {status}")
         if (special := self._error_of(status, payload)) is not None:
+            special.args = (str(special) or message,)
             return special
         if error is None:
-            unreachable = Unreachable if status in TRANSIENT else Rejected
-            error = MEANINGS.get(status, unreachable)
+            error = meaning_of(status)
         if error is NotActivated and isinstance(payload, dict):
             # only the address tells what to do, and it would be redacted as a whole
             message = parsing.web_address(payload.get("register_url")) or message
         return error(message, code=code)
 
 
-def _loads(body: bytes) -> Any:
+async def probe(
+    session: ClientSession,
+    url: str,
+    path: str,
+    is_own_answer: Callable[[int, dict[str, Any]], bool],
+) -> bool:
+    """Ask a server without an API key; return whether the answer is a gateway's own."""
+
+    def error_of(status: int, payload: Any) -> GatewayError | None:
+        own = isinstance(payload, dict) and is_own_answer(status, payload)
+        return GatewayError(code=OWN_ANSWER) if own else None
+
+    client = HttpClient(
+        session,
+        url,
+        headers={},
+        api_key="",
+        name="Recognition",
+        errors={},
+        error_of=error_of,
+    )
     try:
-        return orjson.loads(body.removeprefix(BYTE_ORDER_MARK))
+        answer = await client.get(path, time_limit=PROBE_TIME_LIMIT)
+        error = error_of(HTTPStatus.OK, loads(answer.body))
+    except GatewayError as err:
+        return err.code == OWN_ANSWER
+    return error is not None
+
+
+def loads(body: bytes | str) -> Any:
+    """Parse JSON; raises `BadResponse`."""
+    try:
+        if isinstance(body, bytes):
+            body = body.removeprefix(BYTE_ORDER_MARK)
+        return orjson.loads(body)
     except ValueError:
         # not chained: the error holds the body
         raise BadResponse("Not JSON") from None
 
 
-def explanation(payload: Any) -> tuple[str | None, str]:
-    """Return the error code and the message of a failure."""
-    if not isinstance(payload, dict):
-        return None, payload if isinstance(payload, str) else ""
-    error = payload.get("error")
-    parts = [
-        part
-        for part in (error, payload.get("response"), payload)
-        if isinstance(part, dict)
-    ]
-    codes = (parsing.optional_text(part, "code") for part in parts)
-    messages = (_message(part.get("message")) for part in parts)
-    fallback = error if isinstance(error, str) else ""
-    return next(filter(None, codes), None), next(filter(None, messages), fallback)
+def dumps(body: Mapping[str, Any]) -> bytes:
+    """Serialize JSON; raises `Rejected`."""
+    try:
+        # the keys of data from an automation belong to a subclass of str
+        return orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:
+        # not chained: the error may contain the message
+        raise Rejected("This can't be sent as JSON") from None
 
 
-def _message(value: Any) -> str:
-    """Return a message that may be a list of several."""
-    texts = value if isinstance(value, list) else [value]
-    return "; ".join(text for text in texts if isinstance(text, str)).strip()
+def _in_pieces(content: bytes | None) -> bytes | BytesIO | None:
+    """Return what is sent; a large body is sent in pieces, which can't be repeated."""
+    if content is None or len(content) <= MAX_AT_ONCE:
+        return content
+    return BytesIO(content)
 
 
-async def _read(response: ClientResponse) -> bytes:
-    """Read a body of limited size."""
+def _is_page(body: bytes) -> bool:
+    return body[:MAX_BLANKS].lstrip().startswith(b"<")
+
+
+async def _read(response: ClientResponse, limit: int = MAX_BODY) -> bytes:
+    """Read a body of limited size, in bytes."""
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
-        if len(body) > MAX_BODY:
+        if len(body) > limit:
             raise BadResponse("The answer is too large")
     return bytes(body)
-
-
-def _retry_after(headers: CIMultiDictProxy[str]) -> float:
-    """Return the seconds to wait, in whichever form the gateway gives them.
-
-    `X-RateLimit-Reset` is in seconds since 1970, `Retry-After` in seconds or a date.
-    A time in the past tells nothing.
-    """
-    now = _date(headers.get(hdrs.DATE)) or datetime.now(UTC)
-    seconds = 0.0
-    retry_after = headers.get(hdrs.RETRY_AFTER, "")
-    if moment := _date(retry_after):
-        seconds = (moment - now).total_seconds()
-    elif (number := _number(retry_after)) is not None:
-        return min(max(number, MIN_RETRY_AFTER), MAX_RETRY_AFTER)
-    elif reset := _number(headers.get("X-RateLimit-Reset", "")):
-        seconds = reset - now.timestamp()
-    if seconds <= 0:
-        seconds = DEFAULT_RETRY_AFTER
-    return min(max(seconds, MIN_RETRY_AFTER), MAX_RETRY_AFTER)
-
-
-def _number(text: str) -> float | None:
-    """Return a number, None for anything that isn't one."""
-    with suppress(ValueError):
-        number = float(text)
-        # false for NaN
-        if abs(number) < float("inf"):
-            return number
-    return None
-
-
-def _date(text: str | None) -> datetime | None:
-    """Return an HTTP date."""
-    with suppress(TypeError, ValueError, OverflowError):
-        moment = parsedate_to_datetime(text or "")
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return None

@@ -43,6 +43,29 @@ class Feature(Flag):
     """The gateway reports when an instance was last seen."""
     PAIRING_CODE = auto()
     """A phone can be linked by entering a code on it."""
+    EVENTS = auto()
+    """The gateway reports changes while a connection to it is open."""
+    WEBHOOKS = auto()
+    """The gateway reports changes by calling an address."""
+    MESSAGES = auto()
+    """Messages can be sent."""
+    MEDIA_CONTENT = auto()
+    """Files are sent as they are; else the gateway fetches them from an address."""
+    CHATS = auto()
+    """The gateway lists groups, or groups and people, with their names."""
+    NUMBER_CHECK = auto()
+    """The gateway tells whether a phone number has WhatsApp."""
+    REPLIES = auto()
+    """A message can answer another one."""
+    MENTIONS = auto()
+    """A message can mention people in a group."""
+    POLLS = auto()
+    LOCATIONS = auto()
+    REACTIONS = auto()
+    RECEIVING = auto()
+    """The gateway reports messages, by the same way as changes."""
+    DOWNLOADS = auto()
+    """The files of received messages can be downloaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +111,16 @@ class LinkState:
     code: QrCode | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceChanged:
+    """An event: ask for the instance, because something about it has changed."""
+
+    instance_id: str | None = None
+    """None if it isn't told which instance it is."""
+    has_code: bool = False
+    """Whether there is a new QR code."""
+
+
 class GatewayError(Exception):
     """A call that did not succeed."""
 
@@ -95,6 +128,8 @@ class GatewayError(Exception):
         """Keep the gateway's own error code, if it gave one."""
         super().__init__(message)
         self.code = code
+        self.status: int | None = None
+        """HTTP status of the answer that reported a failure, None without one."""
 
 
 class Unauthorized(GatewayError):
@@ -128,6 +163,18 @@ class RateLimited(GatewayError):
 
 class Unreachable(GatewayError):
     """No answer, or a server error: try again later."""
+
+
+class NoConnection(Unreachable):
+    """No connection was established, so nothing has been sent."""
+
+
+class InvalidCertificate(NoConnection):
+    """The SSL certificate of the server can't be verified."""
+
+
+class MaybeSent(GatewayError):
+    """No clear answer to a message: it may have been sent, so don't repeat it."""
 
 
 class BadResponse(GatewayError):

@@ -35,14 +35,27 @@ def mapping(value: Any) -> dict[str, Any]:
 def items[T](value: Any, parse: Callable[[Any], T]) -> tuple[T, ...]:
     """Return the parsed items of a JSON array."""
     if not isinstance(value, list):
-        raise BadResponse("Not a list of instances")
+        raise BadResponse("Not a list")
     return tuple(parse(item) for item in value)
+
+
+def rows(value: Any) -> tuple[Any, ...]:
+    """Return the items of a JSON array as they are."""
+    return items(value, lambda item: item)
 
 
 def text(data: dict[str, Any], key: str) -> str:
     """Return a text that must be present."""
     value = data.get(key)
     if not isinstance(value, str) or not value:
+        raise BadResponse(f"No {key}")
+    return value
+
+
+def flag(data: dict[str, Any], key: str) -> bool:
+    """Return a truth value that must be present."""
+    value = data.get(key)
+    if not isinstance(value, bool):
         raise BadResponse(f"No {key}")
     return value
 

@@ -40,3 +40,8 @@ def redact(text: str, api_key: str) -> str:
         line = line.replace(api_key, REDACTED)
     line = _WORD.sub(replace, line)
     return " ".join(_PHONE_NUMBER.sub(REDACTED, line).split())[:MAX_LENGTH]
+
+
+def without_numbers(text: str) -> str:
+    """Return a text without phone numbers."""
+    return _PHONE_NUMBER.sub(REDACTED, text)

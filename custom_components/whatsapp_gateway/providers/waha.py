@@ -7,40 +7,56 @@ source code of the server (devlikeapro/waha, versions 2026.2.1 and newer).
 
 from __future__ import annotations
 
-import asyncio
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from http import HTTPStatus
 from math import inf
+from operator import is_not
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, override
 
 from . import parsing
-from .base import Provider, path_of
-from .http import HttpClient, explanation
+from .base import path_of
+from .failures import explanation
+from .http import loads
+from .messages import not_connected
 from .models import (
     Action,
     BadResponse,
     Feature,
     GatewayError,
     Instance,
+    InstanceChanged,
     InstanceStatus,
     NotFound,
     QrCode,
+    RateLimited,
     Rejected,
-    Unauthorized,
+    Unreachable,
+)
+from .streams import websocket_messages
+from .waha_messages import (
+    MESSAGE_EVENTS,
+    WahaMessages,
+    needs_connection,
+    parse_event,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
-    from aiohttp import ClientSession
+    from .messages import IncomingMessage
 
 PATH = "/api/sessions"
 LIST = f"{PATH}?all=true"
 """Without `all` the list lacks stopped sessions."""
 VERSION = "/api/server/version"
 OLD_VERSION = "/api/version"
+EVENTS = "/ws"
+STATUS_EVENT = "session.status"
 PAIRING_CODE_LENGTH = 8
+MAX_KEY_CHECKS = 3
+"""Number of polls that ask what the API key gives access to, if there is no answer."""
 CALLS = {
     Action.DISCONNECT: "stop",
     Action.RESTART: "restart",
@@ -56,7 +72,6 @@ CONNECT_CALLS: dict[InstanceStatus | None, str] = {
 """The call that connects a session, by its status; the others are running."""
 
 # all in seconds
-RECOGNITION_TIME_LIMIT = 5.0
 HEALTH_TIME_LIMIT = 5.0
 RECONNECTION = 30.0
 """How long a session that was working may be starting and still count as connected."""
@@ -68,40 +83,36 @@ MAX_FAILURE = 600.0
 # codes of our own for errors that this module has to tell apart
 FORBIDDEN = "forbidden"
 NOT_NOW = "not_now"
-NO_KEY = "no_key"
-ERRORS: tuple[tuple[int, str, Callable[[], GatewayError]], ...] = (
-    (
-        403,
-        "Forbidden",
-        partial(Rejected, "This API key is not allowed to do that.", code=FORBIDDEN),
-    ),
+ERRORS: tuple[tuple[int, str, type[GatewayError], str, str | None], ...] = (
+    (403, "Forbidden", Rejected, "This API key is not allowed to do that.", FORBIDDEN),
     # the session may also exist and be stopped
-    (
-        404,
-        "We didn't find a session",
-        partial(Rejected, "The session is not running.", code=NOT_NOW),
-    ),
+    (404, "We didn't find a session", Rejected, "The session is not running.", NOT_NOW),
     (
         422,
         "Session status is not as expected",
-        partial(Rejected, "The session has another status now.", code=NOT_NOW),
+        Rejected,
+        "The session has another status now.",
+        NOT_NOW,
     ),
     (
         422,
         "Can request code only in",
-        partial(Rejected, "The session is not waiting to be linked.", code=NOT_NOW),
+        Rejected,
+        "The session is not waiting to be linked.",
+        NOT_NOW,
     ),
-    (422, 'Session "', partial(NotFound, "The session does not exist.")),
+    (422, 'Session "', NotFound, "The session does not exist.", None),
     (
         422,
         "WAHA Core support only",
-        partial(
-            Rejected,
+        Rejected,
+        (
             "This WAHA version only supports one session named default. "
-            "Update WAHA to 2026.6.1 or newer.",
+            "Update WAHA to 2026.6.1 or newer."
         ),
+        None,
     ),
-    (501, "", partial(Rejected, "The engine of this server does not support that.")),
+    (501, "", Rejected, "The engine of this server does not support that.", None),
 )
 """HTTP status, beginning of the message, and the error that they mean."""
 UNAUTHORIZED = {"message": "Unauthorized", "statusCode": 401}
@@ -115,8 +126,8 @@ class _Seen:
     since: float = -inf
     """When this status was first seen, of the monotonic clock.
 
-    It may have lasted long before the first list. So a session that failed then has
-    failed: if it seemed to be starting, its repair would be closed at every reload.
+    Nobody knows how long the status of the first list has lasted. It counts as old: if
+    a failed session seemed to be starting, its repair would be closed at every reload.
     """
     connected: Instance | None = None
     """The session as it was before it started to reconnect."""
@@ -124,13 +135,14 @@ class _Seen:
     """Seconds for which it has to be seen as failed."""
 
 
-class Waha(Provider):
+class Waha(WahaMessages):
     """A WAHA server."""
 
     name = "WAHA"
     example_url = "http://192.168.1.10:3000"
     key_required = False
-    name_pattern = r"[A-Za-z0-9_-]{1,54}"
+    max_name_length = 54
+    probes = ("/ping", VERSION)
     auth_header = ("X-Api-Key", "{}")
     statuses: ClassVar = {
         "STOPPED": InstanceStatus.DISCONNECTED,
@@ -142,21 +154,30 @@ class Waha(Provider):
         "FAILED": InstanceStatus.FAILED,
     }
     actions = frozenset(Action)
-    all_features = Feature.CREATE | Feature.METADATA | Feature.PAIRING_CODE
+    all_features = (
+        Feature.CREATE
+        | Feature.METADATA
+        | Feature.PAIRING_CODE
+        | Feature.EVENTS
+        | Feature.MESSAGES
+        | Feature.MEDIA_CONTENT
+        | Feature.CHATS
+        | Feature.NUMBER_CHECK
+        | Feature.REPLIES
+        | Feature.MENTIONS
+        | Feature.POLLS
+        | Feature.LOCATIONS
+        | Feature.REACTIONS
+        | Feature.RECEIVING
+        | Feature.DOWNLOADS
+    )
 
     @override
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.dashboard_url = f"{self.url.rstrip('/')}/dashboard"
-        self._session_key: bool | None = None
-        """Whether the API key opens one session only; None: not known yet."""
+        self._key_checks = 0
         self._seen: dict[str, _Seen] = {}
-
-    @property
-    @override
-    def features(self) -> Feature:
-        features = super().features
-        return features & ~Feature.CREATE if self._session_key else features
 
     @override
     async def _list(self) -> tuple[Instance, ...]:
@@ -164,26 +185,34 @@ class Waha(Provider):
         sessions = self._parse_once(
             LIST, answer, lambda payload: parsing.items(payload, self._parse)
         )
-        if self._session_key is None:
-            self._session_key = await self._has_session_key()
+        if self._key_checks < MAX_KEY_CHECKS:
+            await self._check_key()
         now = monotonic()
         self._seen = {
-            one.id: self._seen.get(one.id) or _Seen(one.status) for one in sessions
+            session.id: self._seen.get(session.id) or _Seen(session.status)
+            for session in sessions
         }
-        return tuple(_settled(one, self._seen[one.id], now) for one in sessions)
+        shown = tuple(
+            _settled(session, self._seen[session.id], now) for session in sessions
+        )
+        self.settling = any(map(is_not, shown, sessions))
+        return shown
 
-    async def _has_session_key(self) -> bool:
-        """Return whether the API key is no administrator's.
+    async def _check_key(self) -> None:
+        """Find out whether the API key only gives access to one session.
 
         Of the calls that need an administrator's key, `/health` is the only one that
-        changes nothing and returns no secrets. Any other failure, such as that of an
+        changes nothing and returns no secrets. Any other refusal, such as that of an
         old server, says nothing about the key.
         """
+        self._key_checks += 1
         try:
             await self._http.get("/health", time_limit=HEALTH_TIME_LIMIT)
+        except (RateLimited, Unreachable):
+            return
         except GatewayError as err:
-            return err.code == FORBIDDEN
-        return False
+            self._one_instance_key = err.code == FORBIDDEN
+        self._key_checks = MAX_KEY_CHECKS
 
     def _parse(self, payload: Any) -> Instance:
         """Parse a session; its configuration holds secrets and is not kept."""
@@ -264,6 +293,23 @@ class Waha(Provider):
         return code
 
     @override
+    async def events(
+        self,
+    ) -> AsyncGenerator[InstanceChanged | IncomingMessage | None]:
+        """Follow the status of all sessions; each new QR code repeats it as well.
+
+        The messages of the user are only asked for with `receives`.
+        """
+        names = (STATUS_EVENT, *(MESSAGE_EVENTS if self.receives else ()))
+        query = {"session": "*", "events": ",".join(names)}
+        if self.api_key:
+            # there is no other way to give it
+            query["x-api-key"] = self.api_key
+        async with aclosing(websocket_messages(self._http, EVENTS, query)) as messages:
+            async for message in messages:
+                yield _parse_event(message) if message else None
+
+    @override
     async def delete(self, instance_id: str) -> None:
         """Log a session out and delete it; also succeeds if it doesn't exist."""
         await self._http.request("DELETE", path_of(PATH, instance_id))
@@ -276,28 +322,39 @@ class Waha(Provider):
             answer = await self._http.get(OLD_VERSION)
         return parsing.optional_text(parsing.mapping(answer.json()), "version")
 
-    @classmethod
+    @staticmethod
     @override
-    async def recognizes(cls, session: ClientSession, url: str) -> bool:
-        client = HttpClient(session, url, {}, "", cls.name, {}, _no_key)
-        try:
-            async with asyncio.timeout(RECOGNITION_TIME_LIMIT):
-                ping = await _ask(client, "/ping")
-                version = await _ask(client, VERSION)
-        except (GatewayError, TimeoutError):
-            return False
-        pong = ping.get("message") == "pong" or ping == UNAUTHORIZED
-        known = version.keys() >= {"version", "engine", "tier"}
-        return pong and (known or version == UNAUTHORIZED)
+    def _is_own_answer(status: int, payload: dict[str, Any]) -> bool:
+        if status == HTTPStatus.UNAUTHORIZED:
+            return payload == UNAUTHORIZED
+        is_version = payload.keys() >= {"version", "engine", "tier"}
+        return is_version or payload.get("message") == "pong"
 
     @staticmethod
     @override
     def _error_of(status: int, payload: Any) -> GatewayError | None:
         _, message = explanation(payload)
-        for error_status, beginning, error in ERRORS:
+        if needs_connection(payload):
+            return not_connected()
+        for error_status, beginning, error, shown, code in ERRORS:
             if status == error_status and message.startswith(beginning):
-                return error()
+                return error(shown, code=code)
         return None
+
+
+def _parse_event(message: str | bytes) -> InstanceChanged | IncomingMessage | None:
+    """Return what an event means, None if it means nothing to us."""
+    with suppress(BadResponse):
+        event = parsing.mapping(loads(message))
+        if event.get("event") in MESSAGE_EVENTS:
+            return parse_event(event)
+        if event.get("event") == STATUS_EVENT:
+            payload = parsing.mapping(event.get("payload"))
+            return InstanceChanged(
+                instance_id=parsing.text(event, "session"),
+                has_code=payload.get("status") == "SCAN_QR_CODE",
+            )
+    return None
 
 
 def _settled(session: Instance, seen: _Seen, now: float) -> Instance:
@@ -327,19 +384,3 @@ def _settled(session: Instance, seen: _Seen, now: float) -> Instance:
     seen.connected = session if session.status is InstanceStatus.CONNECTED else None
     seen.failure = FAILURE
     return session
-
-
-def _no_key(status: int, payload: Any) -> GatewayError | None:
-    """Return an error of our own for what WAHA answers without an API key."""
-    is_waha = status == UNAUTHORIZED["statusCode"] and payload == UNAUTHORIZED
-    return Unauthorized(code=NO_KEY) if is_waha else None
-
-
-async def _ask(client: HttpClient, path: str) -> dict[str, Any]:
-    """Return a JSON object, also that of WAHA's refusal without an API key."""
-    try:
-        return parsing.mapping((await client.get(path)).json())
-    except Unauthorized as err:
-        if err.code == NO_KEY:
-            return UNAUTHORIZED
-        raise

@@ -5,25 +5,39 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, override
+from urllib.parse import urlencode
 
-from . import parsing
+from . import parsing, wappfy_messages
 from .base import MAX_INSTANCES, Provider, path_of
+from .failures import explanation
+from .message_parsing import MAX_CHATS, sent_id
+from .messages import Call, not_connected
 from .models import (
     Action,
     BadResponse,
     Feature,
+    GatewayError,
     Instance,
     InstanceStatus,
+    NotFound,
     QrCode,
+    Rejected,
     TooManyInstances,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from .messages import Chat, OutgoingMessage
+    from .wappfy_messages import Form
+
 PATH = "/api/instances"
+WEBHOOKS = "/api/webhooks"
+WEBHOOK_EVENTS = ("instance.connected", "instance.disconnected", "instance.qr")
 MAX_PAGES = 100
+GROUPS_PER_PAGE = 50
 PHONE_NUMBERS_PER_POLL = 3
 MAX_ANSWERS = 5
 """Number of answers without a phone number after which it isn't asked for again."""
@@ -45,6 +59,7 @@ class Wappfy(Provider):
     name = "Wappfy"
     default_url = "https://api.wappfy.io"
     dashboard_url = "https://wappfy.io"
+    probes = (PATH,)
     auth_header = ("X-Api-Key", "{}")
     statuses: ClassVar = {
         status.value: status
@@ -52,7 +67,18 @@ class Wappfy(Provider):
         if status is not InstanceStatus.PASSKEY
     }
     actions = frozenset(Action)
-    all_features = Feature.CREATE
+    all_features = (
+        Feature.CREATE
+        | Feature.WEBHOOKS
+        | Feature.MESSAGES
+        | Feature.CHATS
+        | Feature.NUMBER_CHECK
+        | Feature.REPLIES
+        | Feature.MENTIONS
+        | Feature.POLLS
+        | Feature.LOCATIONS
+        | Feature.REACTIONS
+    )
     instance_types: ClassVar = {
         "waha": "WhatsApp Web",
         "cloud_api": "WhatsApp Business Cloud API",
@@ -65,33 +91,38 @@ class Wappfy(Provider):
         self._phone_numbers: dict[str, str] = {}
         self._questions: Counter[str] = Counter()
         self._answers: Counter[str] = Counter()
+        self._form: Form = wappfy_messages.reference_body
+        """The form of messages that the server takes, as far as it is known."""
 
     @override
     async def _list(self) -> tuple[Instance, ...]:
         """List all instances, also if the gateway splits the list into pages."""
         page = await self._page(1)
-        found = {instance.id: instance for instance in page.items}
+        found = list(page.items)
         limit = page.limit or len(page.items)
         total, pages = page.total, page.pages or -(-page.total // max(limit, 1))
-        rows, number = len(page.items), 1
+        number, repeated = 1, 0
         # without totals, the last page is the one that isn't full or brings nothing new
         while number < pages or (not pages and 0 < limit <= len(page.items)):
             if (number := number + 1) > MAX_PAGES:
                 raise BadResponse("Too many pages")
             page = await self._page(number, limit)
-            rows += len(page.items)
-            before = len(found)
-            found |= {instance.id: instance for instance in page.items}
-            if len(found) > MAX_INSTANCES:
+            known = {instance.id for instance in found}
+            ids = {instance.id for instance in page.items}
+            new = ids - known
+            repeated += len(ids) - len(new)
+            if len(known) + len(new) > MAX_INSTANCES:
                 raise TooManyInstances
-            if len(found) == before:
+            found += page.items
+            if not new:
                 break
-        if rows < total:
-            # an instance was deleted while the pages were read, and others moved up
+        if len(found) - repeated < total:
+            # an instance was created or deleted while the pages were read, and others
+            # moved to a page that was not read after that
             raise BadResponse("The list is incomplete")
         if not self._questions:
-            return tuple(found.values())
-        return tuple(self._with_phone_number(one) for one in found.values())
+            return tuple(found)
+        return tuple(map(self._with_phone_number, found))
 
     async def _page(self, number: int, limit: int = 0) -> _Page:
         path = PATH if number == 1 else f"{PATH}?page={number}&limit={limit}"
@@ -145,7 +176,7 @@ class Wappfy(Provider):
             and self._answers[instance.id] < MAX_ANSWERS
         )
         # the least asked come first, so that one failing question blocks no other
-        ordered = sorted(wanted, key=lambda one: self._questions[one.id])
+        ordered = sorted(wanted, key=lambda instance: self._questions[instance.id])
         found = []
         for instance in ordered[:PHONE_NUMBERS_PER_POLL]:
             self._questions[instance.id] += 1
@@ -183,6 +214,121 @@ class Wappfy(Provider):
         answer = await self._http.request("GET", path_of(PATH, instance_id, "/qr"))
         data = parsing.mapping(answer.json())
         return parsing.qr_code(None, data.get("qr"), None)
+
+    @override
+    async def _send(
+        self, instance_id: str, chat_id: str, message: OutgoingMessage
+    ) -> str | None:
+        """Send a message in the form that worked last, else in the other one.
+
+        A server that names members that are missing or unknown has sent nothing.
+        """
+        path = path_of(PATH, instance_id, "/messages/send")
+        form = self._form
+        try:
+            return await self._send_as(form, path, chat_id, message)
+        except Rejected as err:
+            if err.code != wappfy_messages.WRONG_FORM:
+                raise
+            refused = err
+        other = wappfy_messages.OTHER_FORM[form]
+        try:
+            sent = await self._send_as(other, path, chat_id, message)
+        except Rejected as err:
+            # if both forms are wrong, what the first one lacks is what matters
+            raise (refused if err.code == refused.code else err) from None
+        self._form = other
+        return sent
+
+    async def _send_as(
+        self, form: Form, path: str, chat_id: str, message: OutgoingMessage
+    ) -> str | None:
+        call = Call(path=path, body=form(chat_id, message))
+        answer = await self._ask_to_send(lambda: call)
+        return sent_id(answer, *wappfy_messages.SENT_IDS)
+
+    @override
+    async def chats(self, instance_id: str) -> list[Chat]:
+        """Return the groups of all pages; a server may also ignore the page."""
+        found: dict[str, Chat] = {}
+        offset = 0
+        while len(found) < MAX_CHATS:
+            query = f"?limit={GROUPS_PER_PAGE}&offset={offset}"
+            path = path_of(PATH, instance_id, f"/groups{query}")
+            payload = (await self._http.request("GET", path)).json()
+            count, groups = wappfy_messages.parse_groups(payload)
+            new = {chat.id: chat for chat in groups if chat.id not in found}
+            found |= new
+            offset += count
+            if count < GROUPS_PER_PAGE or not new:
+                break
+        return list(found.values())[:MAX_CHATS]
+
+    @override
+    async def find_person(self, instance_id: str, phone_number: str) -> str | None:
+        query = urlencode({"phone": phone_number})
+        path = path_of(PATH, instance_id, f"/contacts/check?{query}")
+        answer = await self._http.request("GET", path)
+        return wappfy_messages.parse_check(answer.json(), phone_number)
+
+    @staticmethod
+    @override
+    def _error_of(status: int, payload: Any) -> GatewayError | None:
+        code, _ = explanation(payload)
+        if (code or "").upper() in wappfy_messages.NOT_CONNECTED:
+            return not_connected()
+        return wappfy_messages.error_of(status, payload, code)
+
+    @override
+    async def register_webhook(
+        self, url: str, secret: str, instance_ids: Iterable[str]
+    ) -> dict[str, bool]:
+        """Register one address for all instances.
+
+        Source: docs.wappfy.io/guides/webhooks, "Create a Webhook": `url` is "the HTTPS
+        URL that will receive webhook POST requests", and without `instance_id` it
+        "receives events from all instances". What a call contains and how it is signed
+        is not documented, so a call only means that something has changed.
+        """
+        found = await self._webhooks(url)
+        if True not in found.values():
+            await self._delete_webhooks(found)
+            body = {"url": url, "events": WEBHOOK_EVENTS}
+            answer = await self._http.request("POST", WEBHOOKS, json=body)
+            answer.raise_for_failure()
+        return dict.fromkeys(instance_ids, True)
+
+    @override
+    async def unregister_webhook(self, url: str, instance_ids: Iterable[str]) -> None:
+        await self._delete_webhooks(await self._webhooks(url))
+
+    async def _webhooks(self, url: str) -> dict[str, bool]:
+        """Return the IDs of the webhooks with this address, and if they are active.
+
+        Source: docs.wappfy.io, "List all webhook endpoints for the current user". The
+        list also contains the secrets of other webhooks, so nothing else is kept.
+        """
+        payload = (await self._http.get(WEBHOOKS)).json()
+        rows = payload.get("items") if isinstance(payload, dict) else payload
+        return {
+            parsing.text(row, "id"): row.get("is_active") is not False
+            for row in parsing.items(rows, parsing.mapping)
+            if row.get("url") == url
+        }
+
+    async def _delete_webhooks(self, webhook_ids: Iterable[str]) -> None:
+        for webhook_id in webhook_ids:
+            with suppress(NotFound):
+                path = path_of(WEBHOOKS, webhook_id)
+                await self._http.request("DELETE", path)
+
+    @staticmethod
+    @override
+    def _is_own_answer(status: int, payload: dict[str, Any]) -> bool:
+        return status == HTTPStatus.UNAUTHORIZED and payload.keys() >= {
+            "success",
+            "error",
+        }
 
     @override
     async def delete(self, instance_id: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.gateways.machine import State
 
-from .account import Environment, PhoneNumber, Poll, Setup
+from .account import Environment, PhoneNumber, Poll, Push, Setup
 from .actions import (
     Button,
     CreateInstance,
@@ -23,7 +23,9 @@ from .dialogs import (
     Reauth,
     Reconfigure,
     Restart,
+    Webhook,
 )
+from .messages import ListChats, Recipient, SendMessage
 from .pairing import (
     Engine,
     FlowLink,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 SCENARIOS: dict[str, Callable[[Environment, str], Scenario]] = {
     "setup": Setup,
     "poll": Poll,
+    "push": Push,
     "phone_number": PhoneNumber,
     "button_connect": partial(Button, action="connect", state=State.STOPPED),
     "button_disconnect": partial(Button, action="disconnect", state=State.CONNECTED),
@@ -49,6 +52,9 @@ SCENARIOS: dict[str, Callable[[Environment, str], Scenario]] = {
     "create_instance": CreateInstance,
     "create_instance_unanswered": CreateUnanswered,
     "delete_instance": DeleteInstance,
+    "send": SendMessage,
+    "list_chats": ListChats,
+    "number": Recipient,
     "flow_credentials": Credentials,
     "flow_instance": BoundInstance,
     "flow_create": FlowCreate,
@@ -61,6 +67,8 @@ SCENARIOS: dict[str, Callable[[Environment, str], Scenario]] = {
     "options_create_unanswered": OptionsCreate,
     "options_start": partial(OptionsLink, starts=True),
     "options_scan": partial(OptionsLink, starts=False),
+    "webhook_on": partial(Webhook, on=True),
+    "webhook_off": partial(Webhook, on=False),
     "options_finish": partial(OptionsLinked, starts=False),
     "repair_restart": Restart,
     "repair_start": partial(RepairLink, starts=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 import itertools
 import secrets
@@ -30,6 +31,14 @@ if TYPE_CHECKING:
 
 STATUS = "sensor.home_status"
 NUMBERS = itertools.count()
+# all in seconds
+ASKED_AGAIN = 130.0
+"""Time in which there is another attempt, unless the gateway offers no events."""
+GIVEN_UP = 3800.0
+"""Time in which there is another attempt in any case."""
+WAIT = 10.0
+WORKS_ON = 1.2
+"""Seconds for which a gateway may go on with what it was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +97,8 @@ class AccountScenario(Scenario):
     async def again(self) -> str:
         if self.route != "list":
             return await self.attempt()
+        # a gateway may work on after its answer
+        await asyncio.sleep(WORKS_ON)
         await self.refresh()
         return self.shown()
 
@@ -178,6 +189,46 @@ class Poll(AccountScenario):
     async def attempt(self) -> str:
         await self.refresh()
         return self.shown()
+
+
+class Push(AccountScenario):
+    """The connection over which the gateway reports changes, made anew."""
+
+    @override
+    async def open(self) -> None:
+        self.gateway.events.on = True
+        await super().open()
+
+    @property
+    def connected(self) -> bool:
+        """Whether changes are reported."""
+        return bool(self.entry.runtime_data.push.connected)
+
+    @override
+    async def prepare(self) -> None:
+        await self.again()
+        self.change()
+
+    @override
+    async def attempt(self) -> str:
+        asked = self.gateway.count("events")
+        self.gateway.hang_up()
+        await asyncio.sleep(ASKED_AGAIN)
+        # polls go on meanwhile
+        await self.refresh()
+        shown = "" if self.shown() == "ok" else f"+{self.shown()}"
+        if self.connected:
+            return f"ok{shown}"
+        retried = self.gateway.count("events") > asked + 1 or bool(shown)
+        return f"{'retried' if retried else 'given_up'}{shown}"
+
+    @override
+    async def again(self) -> str:
+        for _ in range(int(GIVEN_UP // WAIT)):
+            if self.connected:
+                return "ok"
+            await asyncio.sleep(WAIT)
+        return "unreported"
 
 
 class PhoneNumber(AccountScenario):

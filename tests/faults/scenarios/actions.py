@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
+import time
 from typing import override
 
 from homeassistant.helpers import device_registry as dr
@@ -13,13 +14,15 @@ from custom_components.whatsapp_gateway import image
 from custom_components.whatsapp_gateway.const import DOMAIN
 from custom_components.whatsapp_gateway.providers.parsing import MAX_LIFETIME
 from tests.gateways.machine import State
-from tests.harness.helpers import BUTTONS, state_of
+from tests.harness.helpers import BUTTONS, state_of, until
 from tests.harness.qr_reader import read_qr
 
 from .account import NUMBERS, STATUS, AccountScenario, Environment
 
-FAILURE = 20.0
-"""Seconds after which every gateway's failure counts."""
+LONGEST = 150.0
+"""Seconds that an attempt and its healing may take: a pause, and a look again."""
+SETTLED = 50.0
+"""Seconds after which every gateway's failure or lost connection counts."""
 
 
 class Button(AccountScenario):
@@ -31,9 +34,12 @@ class Button(AccountScenario):
         """Press a button in a state in which it makes sense."""
         super().__init__(environment, route)
         self.action, self.entity = action, BUTTONS[action]
-        self.state = state
+        failures = environment.gateway.looks_like(State.FAILED) is State.FAILED
+        self.state = state if failures or state is not State.FAILED else State.STOPPED
         if route == "list":
-            self.after = environment.gateway.actions[action]
+            # in the end, what is closed is not restarted but connected
+            last = action if self.state is state else "connect"
+            self.after = environment.gateway.actions[last]
 
     @override
     async def set_up(self) -> None:
@@ -49,10 +55,12 @@ class Button(AccountScenario):
 
     @override
     async def prepare(self) -> None:
-        self.instance.linked, self.instance.state = False, self.state
+        self.instance.state = State.CONNECTED
+        self.instance.unlink()
+        self.instance.state = self.state
         await self.refresh()
         # some gateways' failures have to last before they count
-        await asyncio.sleep(FAILURE)
+        await asyncio.sleep(SETTLED)
         await self.refresh()
         self.before = state_of(self.hass, STATUS)
 
@@ -75,18 +83,25 @@ class Picture(AccountScenario):
     async def prepare(self) -> None:
         # takes the picture away that is still there
         await asyncio.sleep(MAX_LIFETIME)
-        self.instance.state = self.state
+        codes = self.instance._codes
+        if not codes or codes[-1].expires < time.time() + LONGEST:
+            self.instance.state = self.state
+        if self.instance.state is not self.state:
+            # the gateway has given up, and starts over
+            self.instance.state = self.state
         await self.refresh()
 
     @override
     async def attempt(self) -> str:
+        # the next one may still be to come
+        await until(lambda: self.instance.code)
         state = self.hass.states.get("image.home_qr_code")
         assert state is not None
         answer = await self.client.get(state.attributes["entity_picture"])
-        assert self.instance.code is not None
         assert answer.status == HTTPStatus.OK
         text = read_qr(await answer.read())
-        return "ok" if text == self.instance.code.text else str(text or "no_picture")
+        code = self.instance.code
+        return "ok" if code and text == code.text else str(text or "no_picture")
 
     @override
     async def again(self) -> str:

@@ -19,6 +19,7 @@ from .account import NUMBERS, AccountScenario, Environment
 if TYPE_CHECKING:
     from homeassistant.helpers import issue_registry as ir
 
+INTERNAL_URL, EXTERNAL_URL = "http://10.0.0.2:8123", "https://home.example.com"
 ON_THE_WAY = 0.01
 """Seconds until the gateway has got what was asked before a dialog was closed."""
 
@@ -43,7 +44,7 @@ class Form(AccountScenario):
         if self.dialog.result:
             with suppress(UnknownFlow):
                 self.dialog.close()
-        await self.hass.async_block_till_done(wait_background_tasks=True)
+        await self.hass.async_block_till_done()
         await asyncio.sleep(ON_THE_WAY)
 
     @abstractmethod
@@ -144,7 +145,9 @@ class FlowCreate(Credentials):
 
     @override
     async def send(self) -> None:
-        await self.dialog.give(name=self.name)
+        # the dialog goes on once the instance is created
+        if self.dialog.result.get("step_id") == "create":
+            await self.dialog.give(name=self.name)
 
     @override
     async def again(self) -> str:
@@ -161,9 +164,7 @@ class OptionsCreate(FlowCreate):
 
     @override
     async def show(self) -> None:
-        await self.dialog.open_options(self.entry)
-        if self.dialog.result["type"] is FlowResultType.MENU:
-            await self.dialog.choose("create")
+        await self.dialog.open_form(self.entry, "create")
 
 
 class Reauth(Form):
@@ -198,14 +199,52 @@ class Reconfigure(Form):
         await self.hass.async_block_till_done()
 
 
+class Webhook(Form):
+    """The webhook of an account, which is turned on or off."""
+
+    state = State.CONNECTED
+
+    def __init__(self, environment: Environment, route: str, *, on: bool) -> None:
+        """Turn it on, or off."""
+        super().__init__(environment, route)
+        self.on = on
+
+    @override
+    async def open(self) -> None:
+        config = self.hass.config
+        config.internal_url, config.external_url = INTERNAL_URL, EXTERNAL_URL
+        await super().open()
+
+    @override
+    async def fill_in(self) -> None:
+        if self.entry.runtime_data.webhook.is_on is self.on:
+            await self.dialog.open_form(self.entry, "webhook")
+            await self.dialog.give(webhook=not self.on)
+        await self.dialog.open_form(self.entry, "webhook")
+
+    @override
+    async def send(self) -> None:
+        await self.dialog.give(webhook=self.on)
+
+    @override
+    async def again(self) -> str:
+        if self.dialog.result["type"] is FlowResultType.CREATE_ENTRY:
+            await self.fill_in()
+        outcome = await self.attempt()
+        known = {one.active for one in self.gateway.webhooks.endpoints.values()}
+        return outcome if (True in known) is self.on else "not told to the gateway"
+
+
 class Fix(Form):
     """The fix of a repair."""
 
     async def raise_issue(self) -> ir.IssueEntry:
         """Let the instance need attention after it was connected."""
-        for state in (State.CONNECTED, self.state):
-            self.instance.state = state
-            await self.refresh()
+        self.instance.state = State.CONNECTED
+        await self.refresh()
+        self.instance.unlink()
+        self.instance.state = self.state
+        await self.refresh()
         # some gateways' failures have to last before they count
         for _ in range(2):
             await asyncio.sleep(PATIENCE)

@@ -71,7 +71,7 @@ class Link(Form):
 
     @override
     async def send(self) -> None:
-        await self.dialog.choose("link")
+        await self.dialog.link()
 
     @override
     async def attempt(self) -> str:
@@ -102,7 +102,7 @@ class Link(Form):
             await self.dialog.look()
         match self.dialog.result["type"]:
             case FlowResultType.MENU:
-                await self.dialog.choose("pair")
+                await self.dialog.choose("scan")
             case FlowResultType.ABORT:
                 await self.show()
                 await self.send()
@@ -152,6 +152,7 @@ class RepairLink(Link, Fix):
     @override
     async def send(self) -> None:
         await self.dialog.open_fix(self.issue)
+        await self.dialog.scan()
 
 
 class Linked(Link):

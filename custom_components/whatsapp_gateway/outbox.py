@@ -1,0 +1,158 @@
+"""Send the messages of an account in order."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from functools import partial
+from random import uniform
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from homeassistant.exceptions import HomeAssistantError
+
+from .errors import failed
+from .providers.models import RateLimited
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .coordinator import GatewayCoordinator
+    from .providers.messages import OutgoingMessage
+
+MAX_WAITING = 50
+"""Number of messages of an instance that wait; an automation may run wild."""
+PAUSE = (1.0, 3.0)
+"""Shortest and longest pause between messages to different chats, in seconds."""
+
+
+@dataclass(slots=True)
+class _Queue:
+    """The messages of one instance."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: int = 0
+    """Number of messages that are not sent yet."""
+    sending: asyncio.Task[object] | None = None
+    """The task whose message is on its way."""
+    last_chat: str | None = None
+    next_at: float = 0.0
+    """When a message to another chat may be sent, of the monotonic clock."""
+    messages: int = 0
+    """Number of messages so far."""
+    polled_for: int = 0
+    """Number of messages for which a poll has found no connection."""
+
+
+class Outbox:
+    """Send the messages of each instance one after the other.
+
+    Messages to different chats are 1 to 3 seconds apart: WhatsApp bans numbers that
+    write to many chats in quick succession.
+    """
+
+    def __init__(self, coordinator: GatewayCoordinator) -> None:
+        """Send through the gateway of an account."""
+        self._coordinator = coordinator
+        self._queues: dict[str, _Queue] = {}
+
+    async def async_send(
+        self, instance_id: str, chat_id: str, message: Callable[[], OutgoingMessage]
+    ) -> str | None:
+        """Send a message when its turn comes; return its ID if the gateway tells it.
+
+        The message is asked for just before it is sent. A caller that is cancelled
+        takes its message back, unless it is on its way already. Raises a translated
+        `HomeAssistantError`.
+        """
+        self._forget()
+        queue = self._queues.setdefault(instance_id, _Queue())
+        if queue.waiting >= MAX_WAITING:
+            raise failed("too_many_messages", max_waiting=str(MAX_WAITING))
+        task = self._coordinator.hass.async_create_background_task(
+            self._async_take_turn(queue, instance_id, chat_id, message),
+            f"{self._coordinator.name} message",
+        )
+        try:
+            sent = await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if queue.sending is not task:
+                task.cancel()
+            raise
+        if isinstance(sent, HomeAssistantError):
+            raise sent
+        return sent
+
+    def _forget(self) -> None:
+        """Forget the queues of instances that are gone."""
+        self._queues = {
+            instance_id: queue
+            for instance_id, queue in self._queues.items()
+            if instance_id in self._coordinator.data or queue.lock.locked()
+        }
+
+    async def _async_take_turn(
+        self,
+        queue: _Queue,
+        instance_id: str,
+        chat_id: str,
+        message: Callable[[], OutgoingMessage],
+    ) -> str | HomeAssistantError | None:
+        """Send a message; return an error, since nobody may wait for it any more."""
+        queue.waiting += 1
+        number = queue.messages = queue.messages + 1
+        try:
+            async with queue.lock:
+                await self._async_check_connected(queue, instance_id, number)
+                if chat_id != queue.last_chat:
+                    await asyncio.sleep(queue.next_at - monotonic())
+                return await self._async_send_now(
+                    queue, instance_id, chat_id, message()
+                )
+        except HomeAssistantError as err:
+            return err
+        finally:
+            queue.waiting -= 1
+
+    async def _async_send_now(
+        self, queue: _Queue, instance_id: str, chat_id: str, message: OutgoingMessage
+    ) -> str | None:
+        send = partial(self._coordinator.provider.send, instance_id, chat_id, message)
+        try:
+            with self._coordinator.translated_errors():
+                try:
+                    queue.sending = asyncio.current_task()
+                    return await send()
+                except RateLimited as err:
+                    # nothing was sent, and the gateway tells when it can be
+                    queue.sending = None
+                    await asyncio.sleep(err.retry_after)
+                    queue.sending = asyncio.current_task()
+                    return await send()
+        finally:
+            queue.sending = None
+            queue.last_chat = chat_id
+            queue.next_at = monotonic() + uniform(*PAUSE)  # noqa: S311
+
+    async def _async_check_connected(
+        self, queue: _Queue, instance_id: str, number: int
+    ) -> None:
+        """Raise if the instance can't send.
+
+        The last poll may be some time ago. But there is only one for all messages that
+        wait.
+        """
+        coordinator = self._coordinator
+        if coordinator.provider.closed:
+            raise failed("account_unavailable")
+        if coordinator.is_connected(instance_id):
+            return
+        if number > queue.polled_for:
+            messages = queue.messages
+            await coordinator.async_refresh()
+            if coordinator.is_connected(instance_id):
+                return
+            queue.polled_for = messages
+        if (instance := coordinator.data.get(instance_id)) is None:
+            raise failed("not_found")
+        raise failed("not_connected", name=instance.name)

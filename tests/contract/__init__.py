@@ -1,0 +1,1 @@
+"""Check a provider against a real gateway: `scripts/contract`."""
