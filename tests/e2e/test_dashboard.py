@@ -57,7 +57,7 @@ async def test_card(home: Home, gateways: GatewayProcess, provider: str) -> None
 
     await gateways.new_round(instance_id)
     await home.wait_for_state("sensor.front_desk_status", "scan_qr")
-    await gateways.scan(await home.read_code(shot="card"))
+    await home.scan(gateways, shot="card")
     await home.wait_for_state("sensor.front_desk_status", "connected")
     await expect(card).not_to_be_visible()
 

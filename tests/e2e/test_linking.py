@@ -15,7 +15,7 @@ from .home import BY_CODE, LOOKS, WITH_AND_WITHOUT_CODE, in_looks
 if TYPE_CHECKING:
     from .home import GatewayProcess, Home
 
-SCALES = {True: 4.0, False: 1.0}
+SCALES = {True: 2.0, False: 1.0}
 """Speed of WhatsApp's time for gateways that tell when a code ends, and for others.
 
 The integration knows how long codes last for the others.
@@ -28,7 +28,7 @@ async def test_first_link(home: Home, gateways: GatewayProcess, provider: str) -
     await home.add_account(provider, gateways.url(provider))
     await home.create("Kitchen")
     await home.choose_qr_code(provider)
-    instance_id = await gateways.scan(await home.read_code())
+    instance_id = await home.scan(gateways)
     await home.expect_linked("Kitchen")
     await home.shot("linked")
     await home.close()
@@ -43,7 +43,7 @@ async def test_first_link(home: Home, gateways: GatewayProcess, provider: str) -
     await home.page.get_by_role("button", name="Press").first.click()
     await home.wait_for_state("sensor.kitchen_status", "scan_qr")
     await home.page.get_by_text("QR code", exact=True).first.click()
-    await gateways.scan(await home.read_code(shot="image"))
+    await home.scan(gateways, shot="image")
     await home.wait_for_state("sensor.kitchen_status", "connected")
 
 
@@ -79,6 +79,6 @@ async def test_next_code(home: Home, gateways: GatewayProcess, provider: str) ->
     await home.choose_qr_code(provider)
     first = await home.read_code()
     async with home.still_picture():
-        second = await home.read_code(other_than=first, seconds=90)
-    await gateways.scan(second)
+        await home.read_code(other_than=first)
+    await home.scan(gateways)
     await home.expect_linked("Kitchen")

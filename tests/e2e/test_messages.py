@@ -77,7 +77,7 @@ async def test_messages(
     message = home.page.get_by_role("textbox", name="Message")
     await message.fill("Which temperature is it?")
     await home.page.get_by_role("button", name="Write").click()
-    await expect(chats).to_have_count(3, timeout=20_000)
+    await expect(chats).to_have_count(3)
     await home.shot("phone")
     await expect(chats.nth(1)).to_have_text("From Family: Which temperature is it?")
     await expect(chats.nth(2)).to_have_text("Home Assistant to Family: It is 21.5 °C.")
