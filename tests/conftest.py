@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 import logging
+import os
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
+from zlib import crc32
 
 from aiohttp import ClientSession
 import freezegun
@@ -29,7 +32,14 @@ from .harness.leaks import LISTENER, told
 from .harness.names import Names
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+    from collections.abc import (
+        AsyncGenerator,
+        Awaitable,
+        Callable,
+        Generator,
+        Iterable,
+        Iterator,
+    )
 
     from freezegun.api import FrozenDateTimeFactory
 
@@ -91,14 +101,45 @@ def pytest_sessionstart() -> None:
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with the slowest tests, so that none of them runs alone at the end."""
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Leave out what is not due, and start with the slowest tests.
+
+    So none of them runs alone at the end.
+    """
+    if not os.environ.get("FULL"):
+        left_out = [*not_due(items)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
     def turn(item: pytest.Item) -> int:
         folder = item.path.parent.name
         return SLOWEST.index(folder) if folder in SLOWEST else len(SLOWEST)
 
     items.sort(key=turn)
+
+
+def not_due(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
+    """Return the tests of a dialog whose turn it is not.
+
+    Each test opens each dialog, and runs for each gateway, but not for all pairs.
+    """
+    tests: defaultdict[str, list[tuple[pytest.Item, dict[str, str]]]]
+    tests = defaultdict(list)
+    for item in items:
+        given = item.callspec.params if hasattr(item, "callspec") else {}
+        if isinstance(item, pytest.Function) and {"place", "provider_key"} <= {*given}:
+            tests[item.originalname].append((item, given))
+    for name, test in tests.items():
+        places = [*dict.fromkeys(given["place"] for _, given in test)]
+        gateways = [*dict.fromkeys(given["provider_key"] for _, given in test)]
+        first = crc32(name.encode())
+        for item, given in test:
+            turn = (places.index(given["place"]) + first) % len(places)
+            number = gateways.index(given["provider_key"])
+            if number % len(places) != turn % len(gateways):
+                yield item
 
 
 @pytest.hookimpl(wrapper=True)

@@ -15,14 +15,12 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_API_KEY
 from homeassistant.core import callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, HomeAssistantError
-from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.debounce import Debouncer
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 
 from .account import create_provider, create_session
 from .const import (
     CONF_ACCOUNT_ID,
-    CONF_LINKED,
     DOMAIN,
     ERROR_KEYS,
     FAST_POLL_INTERVAL,
@@ -30,13 +28,11 @@ from .const import (
     PUSH_POLL_INTERVAL,
     Receive,
 )
-from .devices import (
-    async_instance_devices,
-    async_update_devices,
-    instance_unique_id,
-)
+from .details import Details
+from .devices import async_update_devices, instance_unique_id
 from .inbox import Inbox
 from .issues import Problems
+from .linked import LinkedInstances
 from .outbox import Outbox
 from .pairing.live_code import LiveCode
 from .providers.models import (
@@ -48,7 +44,6 @@ from .providers.models import (
     InstanceStatus,
     RateLimited,
     Unauthorized,
-    Unreachable,
 )
 from .push import Push
 from .webhook import Webhook
@@ -67,8 +62,6 @@ DELIBERATE = frozenset({Action.DISCONNECT, Action.LOGOUT})
 """Actions after which an instance is meant to be disconnected."""
 # all in seconds
 FAST_POLL_DURATION = 180.0
-LIST_LAG = 120.0
-"""How long a list may still report a disconnected instance as connected."""
 REFRESH_COOLDOWN = 1.0
 PAUSE_TOLERANCE = 300.0
 """How long entities stay available while the gateway asks for a pause."""
@@ -99,23 +92,19 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         self.provider = create_provider(create_session(hass, entry.data), entry.data)
         self.being_linked: Counter[str] = Counter()
         """Number of dialogs that link an instance: there is no repair meanwhile."""
-        self.linked = set(entry.data.get(CONF_LINKED, ()))
+        self.linked = LinkedInstances(hass, entry)
         self.problems = Problems(hass, entry.entry_id)
-        self.server_version: str | None = None
         self.polled_at = 0.0
         self._paused_at: float | None = None
         """When the gateway first asked for a pause, if it has not answered since."""
-        self._disconnecting: dict[str, float] = {}
-        """Instances that are disconnected on purpose; how long the list may lag."""
         self._live_codes: dict[str, LiveCode] = {}
         self._in_transition = False
         self._status_changed_at = 0.0
         self._poll_lock = asyncio.Lock()
-        self._fetching_details = False
-        self._version_wanted = True
         has_events = Feature.EVENTS in self.provider.features
         self.push = Push(self) if has_events else None
         self.webhook = Webhook(self)
+        self.details = Details(self)
         self.inbox = Inbox(self)
         self.provider.receives = self.inbox.receive is not Receive.NO
         self.outbox = Outbox(self)
@@ -191,7 +180,7 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         if self.provider.closed:
             # the account was removed or reloaded meanwhile
             return
-        self._disconnecting.pop(instance_id, None)
+        self.linked.expect_connected(instance_id)
         if action in DELIBERATE:
             self.async_expect_disconnected(instance_id)
         await self.async_request_refresh()
@@ -199,11 +188,8 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
     @callback
     def async_expect_disconnected(self, instance_id: str) -> None:
         """Raise no repair for an instance that is disconnected on purpose."""
-        known = self.data.get(instance_id)
-        if known and known.status is InstanceStatus.CONNECTED:
-            self._disconnecting[instance_id] = monotonic() + LIST_LAG
-        self._async_store_linked(self.linked - {instance_id})
-        self.problems.async_update(self.data, self.linked)
+        self.linked.async_expect_disconnected(instance_id, self.data.get(instance_id))
+        self.problems.async_update(self.data, self.linked.ids)
 
     @callback
     def async_handle_event(self, event: InstanceChanged) -> None:
@@ -273,14 +259,14 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         if self.provider.closed:
             # unloaded meanwhile
             return self.data
-        if instances == self.data and not self._disconnecting:
+        if instances == self.data and not self.linked.unsettled:
             instances = self.data
         else:
             self._note_statuses(instances)
             self._async_remember_account(instances)
-            self._async_remember_linked(instances)
+            self.linked.async_update(instances)
             self._async_update_devices(instances)
-            self.problems.async_update(instances, self.linked)
+            self.problems.async_update(instances, self.linked.ids)
         self.polled_at = asked_at
         self._paused_at = None
         pushed = self.push is not None and self.push.connected
@@ -293,69 +279,8 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
             self.update_interval = FAST_POLL_INTERVAL
         self.problems.async_raise(instances, self.being_linked)
         self.webhook.async_update(self.data or {}, instances)
-        self.async_fetch_details()
+        self.details.async_fetch()
         return instances
-
-    @callback
-    def async_fetch_details(self) -> None:
-        """Fetch what entities need and the list lacks, without delaying the poll."""
-        # a server that was down may have been updated
-        self._version_wanted |= not self.last_update_success
-        wanted = self._version_wanted or any(self.async_contexts())
-        if wanted and not self._fetching_details:
-            self._fetching_details = True
-            self.config_entry.async_create_background_task(
-                self.hass, self._async_fetch_details(), f"{self.name} details"
-            )
-
-    async def _async_fetch_details(self) -> None:
-        # gives the poll time to publish its list
-        await asyncio.sleep(0)
-        try:
-            # entities that need more than the list have their instance as context
-            wanted = {str(instance_id) for instance_id in self.async_contexts()}
-            found = await self.provider.details(
-                self.data[instance_id] for instance_id in wanted & self.data.keys()
-            )
-            if self._version_wanted:
-                await self._async_fetch_version()
-        except GatewayError:
-            return
-        finally:
-            self._fetching_details = False
-        details = {
-            instance.id: instance
-            for instance in found
-            if instance.id in self.data
-            and instance.status is self.data[instance.id].status
-            and not self.provider.closed
-        }
-        if details:
-            self.data = {**self.data, **details}
-            self.async_update_listeners()
-
-    async def _async_fetch_version(self) -> None:
-        try:
-            version = await self.provider.server_version()
-        except (RateLimited, Unreachable):
-            # asked again at the next poll
-            return
-        except GatewayError:
-            # the server refuses this, at least until it is updated
-            self._version_wanted = False
-            return
-        self._async_store_version(version)
-
-    @callback
-    def _async_store_version(self, version: str | None) -> None:
-        """Show the version of the server at the devices."""
-        self._version_wanted = False
-        if version == self.server_version or self.provider.closed:
-            return
-        self.server_version = version
-        registry = dr.async_get(self.hass)
-        for device in async_instance_devices(self.hass, self.config_entry):
-            registry.async_update_device(device.id, sw_version=version)
 
     @callback
     def _async_remember_account(self, instances: dict[str, Instance]) -> None:
@@ -364,37 +289,8 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
             (instance.account_id for instance in instances.values()), None
         )
         if account_id and account_id != self.config_entry.data.get(CONF_ACCOUNT_ID):
-            self._async_store(CONF_ACCOUNT_ID, account_id)
-
-    @callback
-    def _async_remember_linked(self, instances: dict[str, Instance]) -> None:
-        """Store which instances are linked, also for after a restart."""
-        connected = {
-            instance.id
-            for instance in instances.values()
-            if instance.status is InstanceStatus.CONNECTED
-        }
-        now = monotonic()
-        # an instance that is being disconnected may still be reported as connected
-        self._disconnecting = {
-            instance_id: until
-            for instance_id, until in self._disconnecting.items()
-            if instance_id in connected and now < until
-        }
-        self._async_store_linked(
-            (self.linked & instances.keys()) | (connected - self._disconnecting.keys())
-        )
-
-    @callback
-    def _async_store_linked(self, linked: set[str]) -> None:
-        if linked != self.linked:
-            self.linked = linked
-            self._async_store(CONF_LINKED, sorted(linked))
-
-    @callback
-    def _async_store(self, key: str, value: Any) -> None:
-        data = {**self.config_entry.data, key: value}
-        self.hass.config_entries.async_update_entry(self.config_entry, data=data)
+            data = {**self.config_entry.data, CONF_ACCOUNT_ID: account_id}
+            self.hass.config_entries.async_update_entry(self.config_entry, data=data)
 
     def _note_statuses(self, instances: dict[str, Instance]) -> None:
         """Note when a status last changed, and update the QR codes."""

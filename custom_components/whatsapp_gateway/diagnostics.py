@@ -102,7 +102,7 @@ def _instance(coordinator: GatewayCoordinator, instance: Instance) -> dict[str, 
         "linkable": instance.linkable,
         "phone_number_known": instance.phone_number is not None,
         "last_seen": instance.last_seen,
-        "linked": instance.id in coordinator.linked,
+        "linked": instance.id in coordinator.linked.ids,
         "problem": problem and problem.kind,
         "seconds_with_problem": problem and round(monotonic() - problem.since),
     }

@@ -57,7 +57,7 @@ class InstanceEntity(CoordinatorEntity[GatewayCoordinator]):
             manufacturer=provider.name,
             model=types.get(instance_type or "", DEFAULT_MODEL),
             model_id=instance_type,
-            sw_version=self.coordinator.server_version,
+            sw_version=self.coordinator.details.server_version,
             configuration_url=provider.dashboard_url,
             entry_type=DeviceEntryType.SERVICE,
         )

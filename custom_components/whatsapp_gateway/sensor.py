@@ -100,7 +100,7 @@ class InstanceSensor(InstanceEntity, SensorEntity):
     async def async_added_to_hass(self) -> None:
         await super().async_added_to_hass()
         if self.entity_description.needs_details and self.native_value is None:
-            self.coordinator.async_fetch_details()
+            self.coordinator.details.async_fetch()
 
     @property
     @override

@@ -92,15 +92,19 @@ def read_tables() -> Table:
 def select(table: Table) -> Table:
     """Return the part of the table that is checked at every run.
 
-    Faults that have the same outcome everywhere are a group. Each row checks one of
+    Faults that have the same outcome in a scenario are a group. Each row checks one of
     a group, and the next row the next one, so that every fault is checked somewhere.
     """
-    columns: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
-    for fault in sorted(FAULTS):
-        columns[tuple(row[fault] for row in table.values())].append(fault)
+    scenarios: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
+    for (provider, scenario, _), row in table.items():
+        scenarios[provider, scenario].append(row)
     selected: Table = {}
     for number, (key, row) in enumerate(table.items()):
-        faults = {group[number % len(group)] for group in columns.values()}
+        groups: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
+        for fault in sorted(FAULTS):
+            outcomes = (other[fault] for other in scenarios[key[:2]])
+            groups[tuple(outcomes)].append(fault)
+        faults = {group[number % len(group)] for group in groups.values()}
         selected[key] = {fault: row[fault] for fault in row if fault in faults}
     return selected
 

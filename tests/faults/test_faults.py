@@ -16,8 +16,8 @@ has not, and it never gets a message twice.
 
 `+reauth` is added where Home Assistant asks for another API key.
 
-Faults that have the same outcome everywhere take turns. With FULL=1 in the environment
-all of them are checked everywhere.
+Faults that have the same outcome in a scenario take turns. With FULL=1 in the
+environment all of them are checked everywhere.
 """
 
 from __future__ import annotations

@@ -80,6 +80,11 @@ class EvolutionInstance(Session):
 
     # the live state
 
+    @property
+    @override
+    def _passing(self) -> bool:
+        return super()._passing or self._logout_ends is not None
+
     @override
     def _advance(self, now: float) -> None:
         if self._logout_ends is not None and now >= self._logout_ends:

@@ -41,6 +41,10 @@ class State(Enum):
     FAILED = auto()
 
 
+PASSING = {State.BOOTING, State.WAITING, State.LINKING}
+"""The states that end by themselves."""
+
+
 def new_pairing_code() -> str:
     """Return eight characters without a dash."""
     rest = (secrets.choice(PAIRING_LETTERS) for _ in range(4))
@@ -117,9 +121,15 @@ class Session:
             self._enter(State.FAILED, self._codes[-1].expires)
 
     @property
+    def _passing(self) -> bool:
+        """Whether the state ends by itself."""
+        return self._state in PASSING
+
+    @property
     def state(self) -> State:
         """Let the time pass that has passed, and tell where that leads."""
-        self._advance(time.time())
+        if self._passing:
+            self._advance(time.time())
         return self._state
 
     @state.setter

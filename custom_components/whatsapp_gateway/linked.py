@@ -1,0 +1,84 @@
+"""Remember which instances are linked: only these raise repairs."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from homeassistant.core import callback
+
+from .const import CONF_LINKED
+from .providers.models import InstanceStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from homeassistant.config_entries import ConfigEntry
+    from homeassistant.core import HomeAssistant
+
+    from .providers.models import Instance
+
+LIST_LAG = 120.0
+"""Seconds for which a list may still report a disconnected instance as connected."""
+
+
+class LinkedInstances:
+    """The instances that were connected last, and that nobody disconnected.
+
+    They are stored in the entry, so that they survive a restart.
+    """
+
+    def __init__(self, hass: HomeAssistant, entry: ConfigEntry) -> None:
+        """Start with what is stored."""
+        self.ids = set(entry.data.get(CONF_LINKED, ()))
+        self._hass = hass
+        self._entry = entry
+        self._disconnecting: dict[str, float] = {}
+        """Instances that are disconnected on purpose; how long the list may lag."""
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether the list may lag."""
+        return bool(self._disconnecting)
+
+    @callback
+    def async_update(self, instances: Mapping[str, Instance]) -> None:
+        """Note which instances of a list are connected."""
+        connected = {
+            instance.id
+            for instance in instances.values()
+            if instance.status is InstanceStatus.CONNECTED
+        }
+        now = monotonic()
+        # an instance that is being disconnected may still be reported as connected
+        self._disconnecting = {
+            instance_id: until
+            for instance_id, until in self._disconnecting.items()
+            if instance_id in connected and now < until
+        }
+        self._async_store(
+            (self.ids & instances.keys()) | (connected - self._disconnecting.keys())
+        )
+
+    @callback
+    def async_expect_disconnected(
+        self, instance_id: str, known: Instance | None
+    ) -> None:
+        """Forget an instance that is disconnected on purpose.
+
+        `known` is what the last list said about it.
+        """
+        if known and known.status is InstanceStatus.CONNECTED:
+            self._disconnecting[instance_id] = monotonic() + LIST_LAG
+        self._async_store(self.ids - {instance_id})
+
+    def expect_connected(self, instance_id: str) -> None:
+        """Trust the list again, as an instance may be connected again on purpose."""
+        self._disconnecting.pop(instance_id, None)
+
+    @callback
+    def _async_store(self, linked: set[str]) -> None:
+        if linked != self.ids:
+            self.ids = linked
+            data = {**self._entry.data, CONF_LINKED: sorted(linked)}
+            self._hass.config_entries.async_update_entry(self._entry, data=data)
