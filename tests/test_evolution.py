@@ -706,6 +706,22 @@ async def test_failing_logout(gateway: EvolutionGateway, provider: Evolution) ->
         await provider.perform(Action.LOGOUT, "home")
 
 
+async def test_unconfirmed_delete(
+    gateway: EvolutionGateway, provider: Evolution
+) -> None:
+    """An instance stays listed until the gateway confirms that it is deleted."""
+    linked(gateway)
+    await provider.instances()
+    answer(gateway, "delete", {"message": "Instance deleted"})
+    with pytest.raises(BadResponse):
+        await provider.delete("home")
+    assert (await listed(provider)).id == "home"
+
+    gateway.heal()
+    await provider.delete("home")
+    assert await provider.instances() == []
+
+
 async def test_created_again(
     gateway: EvolutionGateway, provider: Evolution, clock: Clock
 ) -> None:
