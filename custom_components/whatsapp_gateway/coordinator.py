@@ -180,7 +180,7 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         if self.provider.closed:
             # the account was removed or reloaded meanwhile
             return
-        self.linked.expect_connected(instance_id)
+        self.linked.trust_list(instance_id)
         if action in DELIBERATE:
             self.async_expect_disconnected(instance_id)
         await self.async_request_refresh()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Details:
-    """Fetches details after polls, only if something shows them."""
+    """Fetch the details that entities show, and the version of the server."""
 
     def __init__(self, coordinator: GatewayCoordinator) -> None:
         """Know nothing yet."""

@@ -23,7 +23,7 @@ LIST_LAG = 120.0
 
 
 class LinkedInstances:
-    """The instances that were connected last, and that nobody disconnected.
+    """The instances that have been connected, and that nobody has disconnected.
 
     They are stored in the entry, so that they survive a restart.
     """
@@ -38,7 +38,7 @@ class LinkedInstances:
 
     @property
     def unsettled(self) -> bool:
-        """Whether the list may lag."""
+        """Whether a disconnected instance may still be listed as connected."""
         return bool(self._disconnecting)
 
     @callback
@@ -72,8 +72,8 @@ class LinkedInstances:
             self._disconnecting[instance_id] = monotonic() + LIST_LAG
         self._async_store(self.ids - {instance_id})
 
-    def expect_connected(self, instance_id: str) -> None:
-        """Trust the list again, as an instance may be connected again on purpose."""
+    def trust_list(self, instance_id: str) -> None:
+        """Believe the list again that an instance is connected."""
         self._disconnecting.pop(instance_id, None)
 
     @callback

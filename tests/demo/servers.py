@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from tests.gateways import GATEWAYS, ExpiredCodeError, VirtualPhone
-from tests.gateways.machine import State
+from tests.gateways.machine import TEMPORARY, State
 
 from .chats import Chats
 
@@ -160,8 +160,9 @@ def load(path: Path, gateways: dict[str, Gateway]) -> None:
     for key, sessions in json.loads(path.read_text()).items():
         for values in sessions:
             state = State[values.pop("state")]
-            moving = state in {State.BOOTING, State.WAITING, State.LINKING}
-            gateways[key].add(**values, state=State.FAILED if moving else state)
+            if state in TEMPORARY:
+                state = State.FAILED
+            gateways[key].add(**values, state=state)
 
 
 async def serve(options: argparse.Namespace) -> None:

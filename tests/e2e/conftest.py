@@ -13,7 +13,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from aiohttp import ClientSession
-from playwright.async_api import async_playwright
+from playwright.async_api import async_playwright, expect
 import pytest
 
 from tests.gateways import GATEWAYS
@@ -39,6 +39,8 @@ CHROMIUM_ARGUMENTS = [
     "--disable-sync",
 ]
 
+
+expect.set_options(timeout=PATIENCE * 1000)
 
 ANSWERS = re.compile(r'"response":{"messages":\[[^\]]*\]}')
 """What the user interface is told of the messages that a person has sent with it.
@@ -174,8 +176,8 @@ async def home(
 def tracebacks(log: Path) -> Iterator[str]:
     """Return the entries of a log that hold a traceback through the integration.
 
-    Others are Home Assistant's own: it interrupts its threads while it stops. It also
-    logs for debugging where a poll failed, which may happen on a busy machine.
+    Others are Home Assistant's own: it interrupts its threads while it stops. For
+    debugging, it also logs where a poll failed: a busy machine may have been too slow.
     """
     for entry in ENTRY.split(log.read_text()):
         wrong = "Traceback" in entry and " DEBUG " not in entry.partition("\n")[0]

@@ -1,4 +1,4 @@
-"""Dialogs on a slow network: the QR code has to be there at once, every time.
+"""Dialogs on a slow network: the QR code has to be there, every time.
 
 Home Assistant announces a change of a dialog once, maybe before the browser listens.
 """
@@ -24,10 +24,9 @@ LATENCIES = (100, 400)
 OPENINGS = int(os.environ.get("OPENINGS", "10"))
 """How often each dialog is opened with each latency."""
 LIMIT = 15.0
-"""Seconds until the QR code is shown; a missed announcement takes until the next code.
+"""Seconds until the QR code must be shown; a busy machine needs several.
 
-That is 20 seconds or more. A busy machine needs several seconds for a dialog that is
-told at once.
+If the announcement is missed, the dialog waits for that of the next code.
 """
 
 BOTH = pytest.mark.parametrize("provider", WITH_AND_WITHOUT_CODE)

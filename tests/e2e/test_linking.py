@@ -80,5 +80,5 @@ async def test_next_code(home: Home, gateways: GatewayProcess, provider: str) ->
     first = await home.read_code()
     async with home.still_picture():
         await home.read_code(other_than=first)
-    await home.scan(gateways)
+    await home.scan(gateways, other_than=first)
     await home.expect_linked("Kitchen")

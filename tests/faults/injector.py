@@ -92,8 +92,8 @@ def read_tables() -> Table:
 def select(table: Table) -> Table:
     """Return the part of the table that is checked at every run.
 
-    Faults that have the same outcome in a scenario are a group. Each row checks one of
-    a group, and the next row the next one, so that every fault is checked somewhere.
+    Faults are a group if they have the same outcomes in all rows of a scenario. Each
+    row checks one fault of each group; the number of the row decides which.
     """
     scenarios: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
     for (provider, scenario, _), row in table.items():

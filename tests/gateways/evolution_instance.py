@@ -82,8 +82,8 @@ class EvolutionInstance(Session):
 
     @property
     @override
-    def _passing(self) -> bool:
-        return super()._passing or self._logout_ends is not None
+    def _is_temporary(self) -> bool:
+        return super()._is_temporary or self._logout_ends is not None
 
     @override
     def _advance(self, now: float) -> None:

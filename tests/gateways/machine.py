@@ -41,7 +41,7 @@ class State(Enum):
     FAILED = auto()
 
 
-PASSING = {State.BOOTING, State.WAITING, State.LINKING}
+TEMPORARY = {State.BOOTING, State.WAITING, State.LINKING}
 """The states that end by themselves."""
 
 
@@ -121,14 +121,15 @@ class Session:
             self._enter(State.FAILED, self._codes[-1].expires)
 
     @property
-    def _passing(self) -> bool:
+    def _is_temporary(self) -> bool:
         """Whether the state ends by itself."""
-        return self._state in PASSING
+        return self._state in TEMPORARY
 
     @property
     def state(self) -> State:
         """Let the time pass that has passed, and tell where that leads."""
-        if self._passing:
+        # asked very often, and simulated time is slow to read
+        if self._is_temporary:
             self._advance(time.time())
         return self._state
 

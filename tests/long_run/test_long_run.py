@@ -48,7 +48,8 @@ GROWTH = 6000
 """Blocks of memory by which the process may grow in the month.
 
 Caches that fill make 1300 to 4200 of them, however many polls there are; one object
-kept at each poll makes 7000 more with the fewest polls, and 90000 with all.
+kept at each poll makes 7000 more with the fewest polls, and 90000 with all. So fewer
+than 30 days only find what grows faster.
 """
 
 
