@@ -153,6 +153,8 @@ async def home(
             viewport=PHONE if phone else DESKTOP,
             color_scheme="dark" if theme == "dark" else "light",
             device_scale_factor=2 if phone else 1,
+            # menus that move lose clicks
+            reduced_motion="reduce",
             # it reloads the page on the first visit, which closes dialogs
             service_workers="block",
         )

@@ -37,7 +37,12 @@ PATIENCE = 90
 LINKED = 20
 """Longest time from the scan to the end of the dialog; polls are 30 seconds apart."""
 LOST_CLICK = 10_000
-"""Milliseconds after which a menu that is still there has missed a click."""
+"""Milliseconds without an effect, after which a click has been lost.
+
+That happens while a menu or a list is still opening.
+"""
+ATTEMPTS = 3
+"""How often something is clicked at most."""
 INTEGRATION_PAGE = "/config/integrations/integration/whatsapp_gateway"
 RECORD_BOXES = """dialog => {
     const find = root => {
@@ -269,11 +274,17 @@ class Home:
     async def add_recipient(self, name: str) -> None:
         """Choose a chat by its name, from the menu of the account."""
         await self.open_integration()
-        await self.open_menu()
-        # newer versions have a button on the page before that
-        await self.page.get_by_text("Add recipient", exact=True).last.click()
-        await self.dialog.locator("ha-selector-select").click()
-        await self.page.get_by_text(name, exact=True).last.click()
+        await self.choose_from_menu("Add recipient")
+        field = self.dialog.locator("ha-selector-select")
+        for _ in range(ATTEMPTS):
+            await field.click()
+            await self.page.get_by_text(name, exact=True).last.click()
+            with suppress(PlaywrightTimeoutError):
+                element = await field.element_handle()
+                await self.page.wait_for_function(
+                    "element => element.value", arg=element, timeout=LOST_CLICK
+                )
+                break
         await self.shot("recipient")
         await self.submit()
         await self.finish()
@@ -449,12 +460,18 @@ class Home:
         name = re.compile("Add (entry|hub|service|device)", re.IGNORECASE)
         await self.page.get_by_role("button", name=name).first.click()
 
-    async def open_menu(self) -> None:
-        """Open the menu of the only account on the integration's page."""
+    async def choose_from_menu(self, text: str) -> None:
+        """Choose from the menu of the only account on the integration's page."""
         await self.page.get_by_role("button", name="Configure").first.wait_for()
         menus = self.page.get_by_role("button", name="Menu")
-        # newer versions have a menu of the page before that
-        await menus.nth(min(1, await menus.count() - 1)).click()
+        for _ in range(ATTEMPTS):
+            # newer versions have a menu of the page before that
+            await menus.nth(min(1, await menus.count() - 1)).click()
+            # and a button on the page with the same text
+            await self.page.get_by_text(text, exact=True).last.click()
+            with suppress(AssertionError):
+                await expect(self.dialog).to_have_count(1, timeout=LOST_CLICK)
+                return
 
     async def open_device(self, entity_id: str) -> None:
         """Open the device page of an entity."""
