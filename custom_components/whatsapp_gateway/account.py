@@ -1,4 +1,4 @@
-"""Create the client of an account, and compare accounts."""
+"""Create the client of an account, store its data, and compare accounts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from aiohttp import DummyCookieJar
 from yarl import URL
 
 from homeassistant.const import CONF_API_KEY, CONF_URL, CONF_VERIFY_SSL
+from homeassistant.core import callback
 from homeassistant.helpers.aiohttp_client import async_create_clientsession
 
 from .const import (
@@ -41,6 +42,12 @@ CLIENT_KEYS = (
 """What the client of an account is made of."""
 DEFAULTS = {CONF_VERIFY_SSL: True}
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@callback
+def async_store(hass: HomeAssistant, entry: ConfigEntry, key: str, value: Any) -> None:
+    """Store one value in the data of an account."""
+    hass.config_entries.async_update_entry(entry, data={**entry.data, key: value})
 
 
 def create_session(

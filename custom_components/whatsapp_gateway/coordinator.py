@@ -18,7 +18,7 @@ from homeassistant.exceptions import ConfigEntryAuthFailed, HomeAssistantError
 from homeassistant.helpers.debounce import Debouncer
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 
-from .account import create_provider, create_session
+from .account import async_store, create_provider, create_session
 from .const import (
     CONF_ACCOUNT_ID,
     DOMAIN,
@@ -289,8 +289,7 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
             (instance.account_id for instance in instances.values()), None
         )
         if account_id and account_id != self.config_entry.data.get(CONF_ACCOUNT_ID):
-            data = {**self.config_entry.data, CONF_ACCOUNT_ID: account_id}
-            self.hass.config_entries.async_update_entry(self.config_entry, data=data)
+            async_store(self.hass, self.config_entry, CONF_ACCOUNT_ID, account_id)
 
     def _note_statuses(self, instances: dict[str, Instance]) -> None:
         """Note when a status last changed, and update the QR codes."""

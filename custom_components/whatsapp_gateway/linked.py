@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from homeassistant.core import callback
 
+from .account import async_store
 from .const import CONF_LINKED
 from .providers.models import InstanceStatus
 
@@ -80,5 +81,4 @@ class LinkedInstances:
     def _async_store(self, linked: set[str]) -> None:
         if linked != self.ids:
             self.ids = linked
-            data = {**self._entry.data, CONF_LINKED: sorted(linked)}
-            self._hass.config_entries.async_update_entry(self._entry, data=data)
+            async_store(self._hass, self._entry, CONF_LINKED, sorted(linked))

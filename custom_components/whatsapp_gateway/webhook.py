@@ -23,7 +23,12 @@ from homeassistant.const import CONF_API_KEY, CONF_URL
 from homeassistant.core import callback
 from homeassistant.helpers.network import NoURLAvailableError, get_url
 
-from .account import create_provider, create_session, known_instance_ids
+from .account import (
+    async_store,
+    create_provider,
+    create_session,
+    known_instance_ids,
+)
 from .const import CONF_WEBHOOK, DOMAIN
 from .issues import KINDS, async_delete_no_calls, async_raise_no_calls
 from .providers.messages import IncomingMessage
@@ -165,8 +170,7 @@ class Webhook:
 
     @callback
     def _async_store(self, settings: Mapping[str, str]) -> None:
-        data = {**self._entry.data, CONF_WEBHOOK: settings}
-        self._hass.config_entries.async_update_entry(self._entry, data=data)
+        async_store(self._hass, self._entry, CONF_WEBHOOK, settings)
 
     @callback
     def async_update(

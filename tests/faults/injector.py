@@ -89,6 +89,14 @@ def read_tables() -> Table:
     return table
 
 
+def _groups(rows: list[Row]) -> list[list[str]]:
+    """Return the faults that have the same outcomes in these rows together."""
+    groups: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
+    for fault in sorted(FAULTS):
+        groups[tuple(row[fault] for row in rows)].append(fault)
+    return [*groups.values()]
+
+
 def select(table: Table) -> Table:
     """Return the part of the table that is checked at every run.
 
@@ -98,13 +106,10 @@ def select(table: Table) -> Table:
     scenarios: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
     for (provider, scenario, _), row in table.items():
         scenarios[provider, scenario].append(row)
+    groups = {scenario: _groups(rows) for scenario, rows in scenarios.items()}
     selected: Table = {}
     for number, (key, row) in enumerate(table.items()):
-        groups: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
-        for fault in sorted(FAULTS):
-            outcomes = (other[fault] for other in scenarios[key[:2]])
-            groups[tuple(outcomes)].append(fault)
-        faults = {group[number % len(group)] for group in groups.values()}
+        faults = {group[number % len(group)] for group in groups[key[:2]]}
         selected[key] = {fault: row[fault] for fault in row if fault in faults}
     return selected
 
