@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 import logging
 import os
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
 
 SLOWEST = ("long_run", "faults", "fuzz")
 """Folders whose tests take longest, the slowest first."""
+THREAD_TIME_LIMIT = 120.0
+"""Seconds for a thread to end after a test."""
 
 # freezegun looks through all modules at each test; nothing in these depends on time
 freezegun.configure(
@@ -170,6 +173,22 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     ]
     if cells:
         terminalreporter.write_line(f"fault matrix: {sum(cells)} cells")
+
+
+@pytest.fixture(autouse=True)
+async def verify_cleanup(verify_cleanup: None) -> AsyncGenerator[None]:
+    """Let the threads of the executor end before the plugin looks for them.
+
+    Home Assistant interrupts each thread that hasn't ended after a fraction of a
+    second. On a busy machine that hits a thread that is just about to wake the next one
+    up, so the others never end and the test fails.
+    """
+    yield
+    loop: Any = asyncio.get_running_loop()
+    executor = loop._default_executor
+    ThreadPoolExecutor.shutdown(executor, wait=False, cancel_futures=True)
+    for thread in executor._threads:
+        thread.join(THREAD_TIME_LIMIT)
 
 
 @pytest.fixture(autouse=True)
