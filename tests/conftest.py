@@ -20,6 +20,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.whatsapp_gateway.const import DOMAIN
 from custom_components.whatsapp_gateway.providers import PROVIDERS
+from custom_components.whatsapp_gateway.providers.http import session_options
 
 from .gateways import GATEWAYS, Gateway, VirtualPhone
 from .gateways.machine import State
@@ -228,7 +229,7 @@ def phone(gateway: Gateway) -> VirtualPhone:
 @pytest.fixture
 async def session() -> AsyncGenerator[ClientSession]:
     """Return a session for tests without Home Assistant."""
-    async with ClientSession() as session:
+    async with ClientSession(**session_options()) as session:
         yield session
 
 

@@ -71,7 +71,8 @@ async def instead(
 
 def _plain(fault: Fault) -> web.Response | None:
     if fault.redirect:
-        return web.Response(status=307, headers={"Location": fault.redirect})
+        status = fault.status or 307
+        return web.Response(status=status, headers={"Location": fault.redirect})
     if fault.html:
         return web.Response(
             status=fault.status or 200, text=HTML, content_type="text/html"
