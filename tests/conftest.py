@@ -30,7 +30,7 @@ from .harness.dialog import Dialog
 from .harness.facts import SUPPORTED
 from .harness.helpers import pass_polls, raised_issues, remember_linked
 from .harness.leaks import LISTENER, told
-from .harness.names import Names
+from .harness.names import Internet, Names
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -192,18 +192,27 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture
 def names() -> Names:
-    """Return the resolver of all who ask the gateway."""
+    """Return the resolver of all who ask for a name."""
     return Names()
 
 
 @pytest.fixture(autouse=True)
 def mock_zeroconf_resolver(names: Names) -> Generator[Any]:
-    """Give Home Assistant our resolver, where the plugin gives one of its own."""
+    """Give Home Assistant and the system our resolver.
+
+    The plugin has one of its own in this place.
+    """
     patcher = patch(
         "homeassistant.helpers.aiohttp_client._async_make_resolver", return_value=names
     )
-    with patcher:
+    with patcher, patch("socket.getaddrinfo", names.getaddrinfo):
         yield patcher
+
+
+@pytest.fixture
+async def internet(names: Names) -> Internet:
+    """Return a network with hosts that are servers on loopback."""
+    return Internet(asyncio.get_running_loop(), names)
 
 
 @pytest.fixture(params=SUPPORTED)
