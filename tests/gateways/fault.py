@@ -75,7 +75,10 @@ def _plain(fault: Fault) -> web.Response | None:
         return web.Response(status=status, headers={"Location": fault.redirect})
     if fault.html:
         return web.Response(
-            status=fault.status or 200, text=HTML, content_type="text/html"
+            status=fault.status or 200,
+            text=HTML,
+            headers=fault.headers,
+            content_type="text/html",
         )
     if fault.body is not None or fault.status is not None:
         return web.Response(

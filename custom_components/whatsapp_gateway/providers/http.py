@@ -27,6 +27,7 @@ from yarl import URL
 from . import parsing
 from .failures import (
     TRANSIENT,
+    asks_for_login,
     explanation,
     http_date,
     meaning_of,
@@ -37,6 +38,7 @@ from .models import (
     BadResponse,
     Closed,
     GatewayError,
+    LoginRequired,
     NotActivated,
     RateLimited,
     Rejected,
@@ -271,6 +273,8 @@ class HttpClient:
         headers: Headers = err.headers or CIMultiDict()
         if err.status == HTTPStatus.TOO_MANY_REQUESTS:
             return self._pause(headers)
+        if asks_for_login(err.status, headers):
+            return LoginRequired("A login")
         is_page = HTML in headers.get(hdrs.CONTENT_TYPE, "")
         if err.status not in TRANSIENT and is_page:
             return BadResponse("A web page")
@@ -335,6 +339,8 @@ class HttpClient:
 
     def _error_meant(self, response: ClientResponse, body: bytes) -> GatewayError:
         status = response.status
+        if asks_for_login(status, response.headers):
+            return LoginRequired("A login")
         if status not in TRANSIENT and _is_page(body):
             # a proxy's page says nothing about API keys or instances
             return BadResponse("A web page")
