@@ -21,6 +21,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.whatsapp_gateway.const import DOMAIN
 from custom_components.whatsapp_gateway.providers import PROVIDERS
+from custom_components.whatsapp_gateway.providers.http import session_options
 
 from .gateways import GATEWAYS, Gateway, VirtualPhone
 from .gateways.machine import State
@@ -30,7 +31,7 @@ from .harness.dialog import Dialog
 from .harness.facts import SUPPORTED
 from .harness.helpers import pass_polls, raised_issues, remember_linked
 from .harness.leaks import LISTENER, told
-from .harness.names import Names
+from .harness.names import Internet, Names
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -210,18 +211,27 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture
 def names() -> Names:
-    """Return the resolver of all who ask the gateway."""
+    """Return the resolver of all who ask for a name."""
     return Names()
 
 
 @pytest.fixture(autouse=True)
 def mock_zeroconf_resolver(names: Names) -> Generator[Any]:
-    """Give Home Assistant our resolver, where the plugin gives one of its own."""
+    """Give Home Assistant and the system our resolver.
+
+    The plugin has one of its own in this place.
+    """
     patcher = patch(
         "homeassistant.helpers.aiohttp_client._async_make_resolver", return_value=names
     )
-    with patcher:
+    with patcher, patch("socket.getaddrinfo", names.getaddrinfo):
         yield patcher
+
+
+@pytest.fixture
+async def internet(names: Names) -> Internet:
+    """Return a network with hosts that are servers on loopback."""
+    return Internet(asyncio.get_running_loop(), names)
 
 
 @pytest.fixture(params=SUPPORTED)
@@ -247,7 +257,7 @@ def phone(gateway: Gateway) -> VirtualPhone:
 @pytest.fixture
 async def session() -> AsyncGenerator[ClientSession]:
     """Return a session for tests without Home Assistant."""
-    async with ClientSession() as session:
+    async with ClientSession(**session_options()) as session:
         yield session
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import pytest
 
 from custom_components.whatsapp_gateway.pairing.engine import Phase, pair
 from custom_components.whatsapp_gateway.pairing.live_code import LiveCode
+from custom_components.whatsapp_gateway.providers import PROVIDERS
 from custom_components.whatsapp_gateway.providers.evolution import Evolution
 from custom_components.whatsapp_gateway.providers.evolution_messages import send_call
 from custom_components.whatsapp_gateway.providers.messages import (
@@ -40,7 +41,7 @@ from .gateways.evolution_instance import BOOT, CODE_LIFE
 from .gateways.evolution_server import REMOVAL
 from .gateways.machine import State
 from .gateways.webhooks import Endpoint
-from .harness.calls import answer
+from .harness.calls import CALLS, MESSAGE_CALLS, answer
 from .harness.helpers import until
 from .harness.pairings import first_code, phases
 
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from .gateways import VirtualPhone
     from .gateways.evolution_instance import EvolutionInstance
     from .harness.clock import Clock
+    from .harness.dialog import Dialog
 
 NUMBER = "4915112345678"
 CHAT = f"{NUMBER}@s.whatsapp.net"
@@ -823,6 +825,46 @@ async def test_licence(
 
     gateway.licensed = True
     assert await provider.instances() == []
+
+
+async def test_licence_of_each_call(
+    gateway: EvolutionGateway, provider: Evolution
+) -> None:
+    """Every call says so, also if the server had a licence before."""
+    gateway.version = "2.4.0"
+    linked(gateway)
+    await provider.instances()
+    gateway.licensed = False
+    for call in ({**CALLS, **MESSAGE_CALLS}).values():
+        with suppress(NotImplementedError, KeyError):
+            with pytest.raises(NotActivated) as raised:
+                await call(provider, "home")
+            assert str(raised.value) == f"{gateway.url}/manager/login"
+    with pytest.raises(NotActivated):
+        await provider.register_webhook("https://example.com/a", "secret", ["home"])
+
+    gateway.licensed = True
+    await MESSAGE_CALLS["send"](provider, "home")
+
+
+@pytest.mark.parametrize("chosen", PROVIDERS)
+async def test_licence_in_the_dialog(
+    gateway: EvolutionGateway, dialog: Dialog, chosen: str
+) -> None:
+    """The dialog says so, or which gateway it is if another one was chosen."""
+    gateway.version, gateway.licensed = "2.4.0", False
+    await dialog.open()
+    await dialog.give(provider=chosen)
+    await dialog.give(url=f"{gateway.url}/manager/", api_key=gateway.key)
+    if chosen == gateway.provider:
+        assert dialog.errors == {"base": "not_activated"}
+        assert dialog.message == f"{gateway.url}/manager/login"
+        gateway.licensed = True
+        await dialog.give(url=gateway.url, api_key=gateway.key)
+        assert dialog.step == "no_instances"
+    else:
+        assert dialog.errors == {"url": "other_gateway"}
+        assert dialog.message == gateway.title
 
 
 @pytest.mark.parametrize(

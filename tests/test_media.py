@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, override
 from unittest.mock import Mock
@@ -21,7 +20,6 @@ from homeassistant.components.media_source import (
     PlayMedia,
     Unresolvable,
 )
-from homeassistant.exceptions import HomeAssistantError
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import (
     MockModule,
@@ -33,11 +31,9 @@ from pytest_homeassistant_custom_component.common import (
 from custom_components.whatsapp_gateway.media_view import LIFETIME, MediaView
 from custom_components.whatsapp_gateway.providers.messages import MAX_MEDIA
 
-from .gateways.machine import State
 from .harness.facts import lacks, needs
-from .harness.helpers import PUBLIC, make_reachable
-from .harness.recipients import FAMILY, add_recipient, send
-from .harness.texts import ENGLISH
+from .harness.files import PICTURE, FileHome, start
+from .harness.helpers import PUBLIC
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -48,14 +44,10 @@ if TYPE_CHECKING:
     from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
     from .gateways import Gateway
-    from .gateways.messages import SentMessage
     from .harness.clock import Clock
 
-PICTURE = b"\xff\xd8\xff\xe0 a picture"
 SOUND = b"OggS a sound"
 REPORT = b"%PDF-1.7 a report"
-ENTITY = "notify.family"
-TEXTS = ENGLISH["exceptions"]
 OTHER_KINDS = {"voice": "audio", "video": "document"}
 """What is sent instead of a kind that a gateway doesn't have."""
 
@@ -92,39 +84,6 @@ class TestImage(ImageEntity):
         return self.shown
 
 
-@dataclass
-class Home:
-    """An account with one recipient, and a Home Assistant that can be reached."""
-
-    hass: HomeAssistant
-    gateway: Gateway
-    folder: Path
-
-    async def send(self, **data: Any) -> SentMessage:
-        """Send a message to the recipient; return what the gateway got."""
-        before = len(self.gateway.sent)
-        await send(self.hass, entity_id=ENTITY, **data)
-        [new] = self.gateway.sent[before:]
-        return new
-
-    async def refused(self, **data: Any) -> str:
-        """Return why a message isn't sent."""
-        before = len(self.gateway.sent)
-        with pytest.raises(HomeAssistantError) as error:
-            await self.send(**data)
-        assert len(self.gateway.sent) == before
-        key = error.value.translation_key
-        assert key is not None
-        TEXTS[key]["message"].format(**(error.value.translation_placeholders or {}))
-        return key
-
-    def write(self, name: str, content: bytes) -> str:
-        """Write a file into the folder that Home Assistant may read."""
-        path = self.folder / name
-        path.write_bytes(content)
-        return str(path)
-
-
 @pytest.fixture
 async def home(
     hass: HomeAssistant,
@@ -132,16 +91,9 @@ async def home(
     entry: MockConfigEntry,
     hass_client_no_auth: ClientSessionGenerator,
     tmp_path: Path,
-) -> Home:
+) -> FileHome:
     """Return an account with one recipient."""
-    session = gateway.add("Home", State.CONNECTED)
-    add_recipient(hass, entry, session, FAMILY, "Family")
-    hass.config.allowlist_external_dirs = {str(tmp_path)}
-    hass.config.media_dirs = {"local": str(tmp_path)}
-    assert await async_setup_component(hass, "media_source", {})
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await make_reachable(hass, gateway, hass_client_no_auth)
-    return Home(hass, gateway, tmp_path)
+    return await start(hass, gateway, entry, hass_client_no_auth, tmp_path)
 
 
 @pytest.fixture
@@ -168,8 +120,8 @@ def sources(hass: HomeAssistant) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[str]:
-    """Return the address of a web server with some files."""
+async def server(hass: HomeAssistant) -> AsyncIterator[str]:
+    """Return the address of a web server with some files, which the user allows."""
 
     async def answer(request: web.Request) -> web.Response:
         match request.match_info["name"]:
@@ -183,6 +135,10 @@ async def server() -> AsyncIterator[str]:
             case "report.pdf":
                 kind = "application/octet-stream"
                 return web.Response(body=REPORT, content_type=kind)
+            case "moved.jpg":
+                raise web.HTTPFound("/picture")
+            case "stolen.jpg":
+                raise web.HTTPFound("http://192.168.1.1/picture")
             case "large":
                 return web.Response(body=bytes(MAX_MEDIA + 1))
         return web.Response(status=404)
@@ -190,7 +146,9 @@ async def server() -> AsyncIterator[str]:
     app = web.Application()
     app.router.add_get("/{name}", answer)
     async with TestServer(app) as running:
-        yield str(running.make_url("")).rstrip("/")
+        url = str(running.make_url("/"))
+        hass.config.allowlist_external_urls = {url}
+        yield url.rstrip("/")
 
 
 @pytest.fixture
@@ -206,7 +164,7 @@ async def pictures(hass: HomeAssistant) -> tuple[TestCamera, TestImage]:
 
 
 @needs("messages")
-async def test_camera(pictures: tuple[TestCamera, TestImage], home: Home) -> None:
+async def test_camera(pictures: tuple[TestCamera, TestImage], home: FileHome) -> None:
     """The present picture of a camera or an image entity is sent."""
     camera, image = pictures
     source = "media-source://camera/camera.door"
@@ -229,7 +187,7 @@ async def test_camera(pictures: tuple[TestCamera, TestImage], home: Home) -> Non
 
 
 @needs("messages")
-async def test_no_camera(home: Home) -> None:
+async def test_no_camera(home: FileHome) -> None:
     """A Home Assistant without cameras says so."""
     source = "media-source://camera/camera.door"
     assert await home.refused(media=source) == "media_unavailable"
@@ -237,7 +195,7 @@ async def test_no_camera(home: Home) -> None:
 
 @needs("messages")
 async def test_slow_image(
-    pictures: tuple[TestCamera, TestImage], home: Home, clock: Clock
+    pictures: tuple[TestCamera, TestImage], home: FileHome, clock: Clock
 ) -> None:
     """An image entity that doesn't answer is waited for as long as a camera."""
     pictures[1].delay = 3600
@@ -252,7 +210,7 @@ async def test_slow_image(
 
 
 @needs("messages")
-async def test_file(home: Home) -> None:
+async def test_file(home: FileHome) -> None:
     """A file is sent from a folder that Home Assistant may read."""
     report, large = home.write("report.pdf", REPORT), home.folder / "large"
     large.touch()
@@ -287,7 +245,9 @@ async def test_file(home: Home) -> None:
         ("a.ogg", {"send_as": "voice"}, "voice"),
     ],
 )
-async def test_kinds(home: Home, name: str, data: dict[str, Any], kind: str) -> None:
+async def test_kinds(
+    home: FileHome, name: str, data: dict[str, Any], kind: str
+) -> None:
     """The type of a file decides how it is shown, unless the user does."""
     sent = await home.send(file=home.write(name, SOUND), **data)
     assert sent.media == SOUND
@@ -300,7 +260,7 @@ async def test_kinds(home: Home, name: str, data: dict[str, Any], kind: str) -> 
 
 
 @needs("messages")
-async def test_url(home: Home, server: str) -> None:
+async def test_url(home: FileHome, server: str) -> None:
     """A file on a web server is sent."""
     sent = await home.send(url=f"{server}/picture.jpg", message="Look")
     assert (sent.kind, sent.media, sent.text) == ("image", PICTURE, "Look")
@@ -309,11 +269,12 @@ async def test_url(home: Home, server: str) -> None:
 
 
 @needs("messages", "media_content")
-async def test_download(home: Home, server: str) -> None:
-    """Home Assistant downloads the file, also from the local network."""
+async def test_download(home: FileHome, server: str) -> None:
+    """Home Assistant downloads the file, from the local network if that is allowed."""
+    home.hass.config.allowlist_external_urls.add("http://127.0.0.1:9/")
     assert await home.refused(url=f"{server}/missing.jpg") == "download_failed"
     assert await home.refused(url="http://127.0.0.1:9/a.jpg") == "download_failed"
-    assert await home.refused(url="http://a..b/a.jpg") == "download_failed"
+    assert await home.refused(url="http://a..b/a.jpg") == "host_not_found"
     assert await home.refused(url=f"{server}/large") == "media_too_large"
 
     for name in ("picture", "odd.jpg", "unknown.jpg"):
@@ -322,15 +283,23 @@ async def test_download(home: Home, server: str) -> None:
 
 
 @needs("messages")
-@pytest.mark.parametrize("host", ["", "a" * 64 + "\u00e9.example"])
-async def test_odd_url(home: Home, server: str, host: str) -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://me:secret@/a.jpg",
+        f"http://me:secret@{'a' * 64}\u00e9.example/a.jpg",
+        "http://127.0.0.1\\@example.com/a.jpg",
+        "http://exam\u200bple.com/a.jpg",
+    ],
+)
+async def test_odd_url(home: FileHome, server: str, url: str) -> None:
     """An address that can't be one is an error with a text, without the password."""
-    assert await home.refused(url=f"http://me:secret@{host}/a.jpg") == "download_failed"
+    assert await home.refused(url=url) in {"invalid_url", "host_not_found"}
     await home.send(url=f"{server}/picture.jpg")
 
 
 @needs("messages")
-async def test_media_source(hass: HomeAssistant, home: Home) -> None:
+async def test_media_source(hass: HomeAssistant, home: FileHome) -> None:
     """A file of a media source is sent, on old versions by its address."""
     home.write("picture.jpg", PICTURE)
     source = "media-source://media_source/local/picture.jpg"
@@ -344,7 +313,7 @@ async def test_media_source(hass: HomeAssistant, home: Home) -> None:
 
 @needs("messages")
 async def test_other_sources(
-    sources: dict[str, Any], home: Home, server: str, tmp_path: Path
+    sources: dict[str, Any], home: FileHome, server: str, tmp_path: Path
 ) -> None:
     """A media source has a file, the address of one, or only an address of this home.
 
@@ -354,19 +323,28 @@ async def test_other_sources(
     path.write_bytes(REPORT)
     kind = "application/pdf"
     sources["file"] = SimpleNamespace(url="/other", mime_type=kind, path=path)
+    # an address in the local network, which the user has not entered
+    home.hass.config.allowlist_external_urls = set()
     sources["away"] = PlayMedia(f"{server}/picture", "image/jpeg")
+    sources["moved"] = PlayMedia(f"{server}/moved.jpg", "image/jpeg")
+    sources["stolen"] = PlayMedia(f"{server}/stolen.jpg", "image/jpeg")
+    sources["odd"] = PlayMedia("rtsp://127.0.0.1/a", "video/mp4")
     sources["home"] = PlayMedia("/api/other", "image/jpeg")
 
     sent = await home.send(media="media-source://test/file")
     assert (sent.kind, sent.media) == ("document", REPORT)
-    sent = await home.send(media="media-source://test/away")
-    assert (sent.kind, sent.media) == ("image", PICTURE)
+    for name in ("away", "moved"):
+        sent = await home.send(media=f"media-source://test/{name}")
+        assert (sent.kind, sent.media) == ("image", PICTURE)
+    # it is trusted with its own server, but with no other one in the local network
+    assert await home.refused(media="media-source://test/stolen") == "url_not_allowed"
+    assert await home.refused(media="media-source://test/odd") == "invalid_url"
     assert await home.refused(media="media-source://test/home") == "download_failed"
     assert await home.refused(media="media-source://test/gone") == "media_unavailable"
 
 
 @lacks("media_content")
-async def test_no_address(hass: HomeAssistant, home: Home, server: str) -> None:
+async def test_no_address(hass: HomeAssistant, home: FileHome, server: str) -> None:
     """A gateway that fetches files needs an address of Home Assistant."""
     hass.config.external_url = None
     report = home.write("report.pdf", REPORT)

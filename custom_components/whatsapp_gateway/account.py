@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import DummyCookieJar
 from yarl import URL
 
 from homeassistant.const import CONF_API_KEY, CONF_URL, CONF_VERIFY_SSL
@@ -20,6 +19,7 @@ from .const import (
 )
 from .devices import async_instance_devices, instance_unique_id
 from .providers import PROVIDERS
+from .providers.http import session_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -53,17 +53,12 @@ def async_store(hass: HomeAssistant, entry: ConfigEntry, key: str, value: Any) -
 def create_session(
     hass: HomeAssistant, data: Mapping[str, Any], *, auto_cleanup: bool = True
 ) -> ClientSession:
-    """Return a session for the account with this data.
-
-    Accounts share no cookies, and no small compressed answer is unpacked to hundreds
-    of megabytes.
-    """
+    """Return a session for the account with this data."""
     return async_create_clientsession(
         hass,
         verify_ssl=data.get(CONF_VERIFY_SSL, True),
         auto_cleanup=auto_cleanup,
-        cookie_jar=DummyCookieJar(),
-        auto_decompress=False,
+        **session_options(),
     )
 
 

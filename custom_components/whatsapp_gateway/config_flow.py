@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, override
 
 import voluptuous as vol
+from yarl import URL
 
 from homeassistant.config_entries import (
     SOURCE_IMPORT,
@@ -27,7 +28,7 @@ from .account import (
     is_other_account,
     unique_gateway,
 )
-from .address import parse_address
+from .address import async_parse_address
 from .const import (
     CONF_ACCOUNT_ID,
     CONF_GATEWAY,
@@ -78,6 +79,7 @@ class WhatsAppGatewayConfigFlow(PairingFlow, ConfigFlow, domain=DOMAIN):
     VERSION = 1
 
     _provider_key: str
+    _entry_url: str | None = None
     _data: dict[str, Any]
     _provider: Provider | None = None
     _client_data: Mapping[str, Any] = MappingProxyType({})
@@ -261,6 +263,7 @@ class WhatsAppGatewayConfigFlow(PairingFlow, ConfigFlow, domain=DOMAIN):
     ) -> ConfigFlowResult:
         """Change an account; it keeps its devices and entities."""
         self._provider_key = entry.data[CONF_PROVIDER]
+        self._entry_url = entry.data[CONF_URL]
         errors = {}
         if user_input is not None:
             # an empty field keeps the API key
@@ -303,14 +306,14 @@ class WhatsAppGatewayConfigFlow(PairingFlow, ConfigFlow, domain=DOMAIN):
                 for field, error in errors.items()
             },
             provider=provider.name,
-            example=provider.example_url or "",
+            example=provider.example_url or provider.default_url or "",
             message=self._message,
             **placeholders,
         )
 
     async def _async_check(self, values: Mapping[str, Any]) -> dict[str, str]:
         """Ask the gateway for the instances; return what is wrong, by field."""
-        url, error = parse_address(values[CONF_URL])
+        url, error = await self._async_parse_address(values[CONF_URL])
         if error:
             return {ERROR_FIELDS.get(error, CONF_URL): error}
         self._data = {
@@ -332,6 +335,13 @@ class WhatsAppGatewayConfigFlow(PairingFlow, ConfigFlow, domain=DOMAIN):
             self._data[CONF_ACCOUNT_ID] = account_ids.pop()
         return {}
 
+    async def _async_parse_address(self, text: str) -> tuple[URL, str | None]:
+        """Return an address, and the key of an error if it is invalid."""
+        if self._entry_url == text:
+            # it has been accepted before, and its host may not be found just now
+            return URL(text), None
+        return await async_parse_address(text, PROVIDERS[self._provider_key])
+
     async def _async_ask(self) -> str | None:
         """Ask the gateway for the instances; return the key of an error."""
         provider = self._provider = self._async_provider()
@@ -342,8 +352,9 @@ class WhatsAppGatewayConfigFlow(PairingFlow, ConfigFlow, domain=DOMAIN):
             await self._async_check_version(provider)
         except GatewayError as err:
             self._raise_if_closed()
-            clear = isinstance(err, (Unreachable, RateLimited, UnsupportedServer))
-            if not clear and (other := await self._async_recognize()):
+            answered = not isinstance(err, Unreachable) or err.status is not None
+            clear = isinstance(err, (RateLimited, UnsupportedServer))
+            if answered and not clear and (other := await self._async_recognize()):
                 self._message = other
                 return "other_gateway"
             self._message = str(err)

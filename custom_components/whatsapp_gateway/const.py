@@ -50,6 +50,7 @@ ERROR_KEYS: Final[dict[type[models.GatewayError], str]] = {
     models.KeyBound: "key_bound",
     models.NotFound: "not_found",
     models.BadResponse: "unexpected_response",
+    models.LoginRequired: "login_required",
     models.Rejected: "rejected",
     models.CodeRejected: "rejected",
     models.TooManyInstances: "too_many_instances",

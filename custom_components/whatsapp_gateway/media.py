@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from http import HTTPStatus
 import mimetypes
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import ClientError, ClientTimeout
-from yarl import URL
-
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
 from .const import DOMAIN
+from .download import async_check_url, async_download, parse_url
 from .errors import failed, invalid
 from .providers.messages import MAX_MEDIA, Media, MessageKind
 from .providers.models import Feature
@@ -27,7 +23,6 @@ if TYPE_CHECKING:
     from .providers.messages import OutgoingMessage
 
 SEND_AS_AUTO = "auto"
-DOWNLOAD_TIMEOUT = ClientTimeout(total=30, sock_connect=10)
 PICTURE_TIMEOUT = 10.0
 """Seconds to get the picture of an image entity, as long as for one of a camera."""
 OTHER_TYPE = "application/octet-stream"
@@ -46,34 +41,16 @@ KINDS = {
 """What WhatsApp shows in the chat; audio as well, and everything else is a document."""
 
 
-async def async_load_url(
-    hass: HomeAssistant, url: str, *, download: bool, verify_ssl: bool = True
-) -> Media:
-    """Return a file on a web server, with its content if `download` is set."""
-    content = bytearray()
-    try:
-        address = URL(url)
-        media = _media(address.name, _type_of(address.name), url=url)
-        if not download:
-            return media
-        session = async_get_clientsession(hass, verify_ssl)
-        async with session.get(address, timeout=DOWNLOAD_TIMEOUT) as response:
-            if response.status != HTTPStatus.OK:
-                raise failed("download_failed", message=f"HTTP {response.status}")
-            async for chunk in response.content.iter_chunked(1 << 16):
-                content += chunk
-                if len(content) > MAX_MEDIA:
-                    raise failed("media_too_large")
-            mime_type = response.content_type
-    except (ClientError, TimeoutError, ValueError) as err:
-        # the text of an error may contain a password in the address; a ValueError is
-        # about the address itself
-        raise failed("download_failed", message=type(err).__name__) from None
+async def async_load_url(hass: HomeAssistant, text: str, *, download: bool) -> Media:
+    """Return a file on the internet, with its content if `download` is set."""
+    url = parse_url(text)
+    if not download:
+        await async_check_url(hass, url)
+        return _media(url.name, _type_of(url.name), url=text)
+    content, mime_type = await async_download(hass, url)
     if mime_type in UNKNOWN_TYPES:
-        mime_type = media.mime_type
-    return replace(
-        _media(address.name, mime_type, content=bytes(content)), url=media.url
-    )
+        mime_type = _type_of(url.name)
+    return _media(url.name, mime_type, content=content, url=text)
 
 
 async def async_load_file(hass: HomeAssistant, path: str) -> Media:
@@ -150,12 +127,11 @@ async def _async_resolve(hass: HomeAssistant, media_id: str) -> Media:
     if path is not None:
         content = await hass.async_add_executor_job(_read, path)
         return _media(path.name, found.mime_type, content=content)
-    url = async_process_play_media_url(hass, found.url)
+    url = parse_url(async_process_play_media_url(hass, found.url))
     # a certificate isn't valid for Home Assistant's own address in the local network
     own = found.url.startswith("/")
-    media = await async_load_url(hass, url, download=True, verify_ssl=not own)
-    # an address with a signature isn't shown to anybody
-    return replace(_media(media.filename, found.mime_type), content=media.content)
+    content, _ = await async_download(hass, url, trusted=True, verify_ssl=not own)
+    return _media(url.name, found.mime_type, content=content)
 
 
 def send_as(media: Media, kind: str, filename: str | None) -> Media:

@@ -15,6 +15,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.whatsapp_gateway.const import DOMAIN
 from custom_components.whatsapp_gateway.providers import PROVIDERS
+from custom_components.whatsapp_gateway.providers.http import session_options
 from tests.gateways import GATEWAYS
 from tests.gateways.machine import State
 
@@ -71,7 +72,7 @@ async def gateway_account(key: str, size: int) -> Account:
     for number in range(size):
         gateway.add(f"Number {number}", State.CONNECTED, seen=1777638896.0)
     bodies: list[bytes] = []
-    async with gateway.running(), ClientSession() as session:
+    async with gateway.running(), ClientSession(**session_options()) as session:
         provider = PROVIDERS[key](session, gateway.url, gateway.key)
         await provider.instances()
         await provider.server_version()

@@ -18,10 +18,11 @@ import string
 import sys
 from typing import TYPE_CHECKING
 
-from aiohttp import ClientSession, DummyCookieJar, TCPConnector
+from aiohttp import ClientSession, TCPConnector
 from yarl import URL
 
 from custom_components.whatsapp_gateway.providers import PROVIDERS
+from custom_components.whatsapp_gateway.providers.http import session_options
 
 from .check import DIFFERS, Check
 from .masking import Masker
@@ -76,13 +77,10 @@ async def run(options: argparse.Namespace) -> int:
     secret = (options.instance_id, options.phone_number)
     masker = Masker(options.api_key, own=name, secret=tuple(filter(None, secret)))
     traffic = Traffic(URL(options.url).raw_path, masker)
-    # cookies and compression as in the integration
-    async with ClientSession(
-        connector=TCPConnector(ssl=not options.insecure),
-        cookie_jar=DummyCookieJar(),
-        auto_decompress=False,
-        trace_configs=[traffic],
-    ) as session:
+    session_arguments = session_options()
+    session_arguments["trace_configs"].append(traffic)
+    connector = TCPConnector(ssl=not options.insecure)
+    async with ClientSession(connector=connector, **session_arguments) as session:
         check = Check(
             lambda: PROVIDERS[options.provider](
                 session, options.url, options.api_key, options.instance_id

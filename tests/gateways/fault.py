@@ -71,10 +71,14 @@ async def instead(
 
 def _plain(fault: Fault) -> web.Response | None:
     if fault.redirect:
-        return web.Response(status=307, headers={"Location": fault.redirect})
+        status = fault.status or 307
+        return web.Response(status=status, headers={"Location": fault.redirect})
     if fault.html:
         return web.Response(
-            status=fault.status or 200, text=HTML, content_type="text/html"
+            status=fault.status or 200,
+            text=HTML,
+            headers=fault.headers,
+            content_type="text/html",
         )
     if fault.body is not None or fault.status is not None:
         return web.Response(

@@ -70,6 +70,8 @@ class Provider(ABC):
     """Web page on which people manage their instances."""
     example_url: ClassVar[str | None] = None
     """Example of an address, if there is no default one."""
+    web_pages: ClassVar[frozenset[str]] = frozenset()
+    """Where the paths of web pages begin that the server has beside its API."""
     key_required: ClassVar[bool] = True
     max_name_length: ClassVar[int | None] = None
     """Limit of names that may only have letters (A to Z), digits, hyphens and

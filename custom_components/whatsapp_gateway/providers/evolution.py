@@ -80,6 +80,7 @@ class Evolution(EvolutionWebhooks):
 
     name = "Evolution API"
     example_url = "http://192.168.1.10:8080"
+    web_pages = frozenset({"manager"})
     max_name_length = 64
     pairing_code_interval = 5.0
     max_poll_options = 10

@@ -54,6 +54,14 @@ def meaning_of(status: int) -> type[GatewayError]:
     return MEANINGS.get(status, Unreachable if status in TRANSIENT else Rejected)
 
 
+def asks_for_login(status: int, headers: Headers) -> bool:
+    """Return whether a server asks for a user name and a password, as no API does."""
+    challenges = headers.getall(hdrs.WWW_AUTHENTICATE, [])
+    return status == HTTPStatus.UNAUTHORIZED and any(
+        challenge.lower().startswith(("basic", "digest")) for challenge in challenges
+    )
+
+
 def unreachable(err: Exception) -> Unreachable:
     """Return the error of a request that got no answer."""
     error: type[Unreachable] = Unreachable

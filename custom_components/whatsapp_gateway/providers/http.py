@@ -15,6 +15,8 @@ from aiohttp import (
     ClientError,
     ClientTimeout,
     ClientWSTimeout,
+    DummyCookieJar,
+    TraceConfig,
     WSServerHandshakeError,
     hdrs,
 )
@@ -25,6 +27,7 @@ from yarl import URL
 from . import parsing
 from .failures import (
     TRANSIENT,
+    asks_for_login,
     explanation,
     http_date,
     meaning_of,
@@ -35,6 +38,7 @@ from .models import (
     BadResponse,
     Closed,
     GatewayError,
+    LoginRequired,
     NotActivated,
     RateLimited,
     Rejected,
@@ -46,7 +50,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
     from datetime import datetime
 
-    from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse
+    from aiohttp import (
+        ClientResponse,
+        ClientSession,
+        ClientWebSocketResponse,
+        TraceRequestRedirectParams,
+    )
 
     from .failures import Headers
 
@@ -73,6 +82,35 @@ OWN_ANSWER = "own_answer"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 _LOGGER = logging.getLogger(__name__)
+
+
+async def _refuse_redirect(
+    _session: ClientSession, _context: object, params: TraceRequestRedirectParams
+) -> None:
+    """Raise before a request is sent to the address that a redirect names."""
+    params.response.close()
+    raise BadResponse("A redirect")
+
+
+NO_REDIRECTS = TraceConfig()
+"""Makes a session refuse redirects, which could lead the API key to another host.
+
+A WebSocket has no other way to do so.
+"""
+NO_REDIRECTS.on_request_redirect.append(_refuse_redirect)
+
+
+def session_options() -> dict[str, Any]:
+    """Return the arguments that a session for an `HttpClient` is created with.
+
+    It keeps no cookies, follows no redirects, and doesn't decompress answers: a small
+    compressed body can unpack to hundreds of megabytes.
+    """
+    return {
+        "auto_decompress": False,
+        "cookie_jar": DummyCookieJar(),
+        "trace_configs": [NO_REDIRECTS],
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +147,7 @@ class Answer:
 class HttpClient:
     """Send requests with the API key of one account.
 
-    The session belongs to the caller. It must not decompress answers (a small
-    compressed body can unpack to hundreds of megabytes) and not keep cookies.
+    The session belongs to the caller, who creates it with `session_options`.
     """
 
     def __init__(
@@ -127,8 +164,11 @@ class HttpClient:
         """Send these headers; `errors` maps the gateway's error codes to classes.
 
         `error_of` returns the error that an HTTP status and a body mean, if that needs
-        more than a code. Without a message it gets the gateway's own.
+        more than a code. Without a message it gets the gateway's own. Raises
+        `ValueError` for a session that follows redirects.
         """
+        if NO_REDIRECTS not in session.trace_configs:
+            raise ValueError("The session has to be created with session_options")
         self._session = session
         self._url = url.rstrip("/")
         self._headers = {**headers, hdrs.ACCEPT_ENCODING: "identity"}
@@ -233,9 +273,8 @@ class HttpClient:
         headers: Headers = err.headers or CIMultiDict()
         if err.status == HTTPStatus.TOO_MANY_REQUESTS:
             return self._pause(headers)
-        if err.history:
-            # aiohttp has followed a redirect, but without the API key
-            return BadResponse("A redirect")
+        if asks_for_login(err.status, headers):
+            return LoginRequired("A login")
         is_page = HTML in headers.get(hdrs.CONTENT_TYPE, "")
         if err.status not in TRANSIENT and is_page:
             return BadResponse("A web page")
@@ -300,6 +339,8 @@ class HttpClient:
 
     def _error_meant(self, response: ClientResponse, body: bytes) -> GatewayError:
         status = response.status
+        if asks_for_login(status, response.headers):
+            return LoginRequired("A login")
         if status not in TRANSIENT and _is_page(body):
             # a proxy's page says nothing about API keys or instances
             return BadResponse("A web page")

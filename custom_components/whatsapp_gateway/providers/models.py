@@ -181,6 +181,10 @@ class BadResponse(GatewayError):
     """An answer that isn't documented: check the address."""
 
 
+class LoginRequired(BadResponse):
+    """The server asks for a user name, so this is a dashboard or a proxy."""
+
+
 class TooManyInstances(GatewayError):
     """The account has more instances than this integration can handle."""
 

@@ -142,6 +142,7 @@ class Waha(WahaMessages):
     example_url = "http://192.168.1.10:3000"
     key_required = False
     max_name_length = 54
+    web_pages = frozenset({"dashboard", "swagger"})
     probes = ("/ping", VERSION)
     auth_header = ("X-Api-Key", "{}")
     statuses: ClassVar = {

@@ -1,0 +1,58 @@
+"""Tell hosts on the internet from hosts in a local network."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+import re
+import socket
+
+type IPAddress = IPv4Address | IPv6Address
+
+RESOLVE_TIME_LIMIT = 5.0
+"""In seconds."""
+IPV6_INTERNET = ip_network("2000::/3")
+NAT64 = ip_network("64:ff9b::/96")
+"""IPv4 addresses as hosts without IPv4 see them."""
+_NUMBER = re.compile(r"(?:.*\.)?(?:\d+|0x[\da-f]*)\.*", re.IGNORECASE)
+
+
+def is_public(address: IPAddress) -> bool:
+    """Return whether an IP address is that of a host on the internet."""
+    if isinstance(address, IPv4Address):
+        return address.is_global and not address.is_multicast
+    if (inner := _ipv4_in(address)) is not None:
+        return is_public(inner)
+    return address in IPV6_INTERNET and address.is_global
+
+
+def is_number(host: str) -> bool:
+    """Return whether a host is an IPv4 address, maybe in a form such as 0x7f000001."""
+    return _NUMBER.fullmatch(host) is not None
+
+
+async def async_resolve(host: str) -> list[IPAddress]:
+    """Return the IP addresses of a host, an empty list if there are none.
+
+    An IPv4 address has to be in its usual form.
+    """
+    with suppress(ValueError):
+        return [ip_address(host.rstrip("."))]
+    if is_number(host):
+        return []
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(RESOLVE_TIME_LIMIT):
+            found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, ValueError):
+        # a TimeoutError is an OSError, and a UnicodeError a ValueError
+        return []
+    return [ip_address(address[0]) for *_, address in found]
+
+
+def _ipv4_in(address: IPv6Address) -> IPv4Address | None:
+    """Return the IPv4 address that an IPv6 address stands for."""
+    if address in NAT64:
+        return IPv4Address(address.packed[-4:])
+    return address.ipv4_mapped or address.sixtofour

@@ -1,0 +1,322 @@
+"""The address of a gateway: what people enter, and where HTTP is accepted."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from yarl import URL
+
+from homeassistant.data_entry_flow import FlowResultType
+
+from custom_components.whatsapp_gateway.const import DOMAIN
+from custom_components.whatsapp_gateway.providers import PROVIDERS
+
+from .gateways.machine import State
+from .harness.authority import HOST
+from .harness.facts import SUPPORTED, lacks, needs
+from .harness.helpers import POLL, state_of
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+    from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+    from .gateways import Gateway
+    from .harness.authority import Authority
+    from .harness.clock import Clock
+    from .harness.dialog import Dialog
+    from .harness.names import Internet, Names
+
+PUBLIC_IP = "93.184.215.14"
+LOCAL = [
+    ("7da084a7-waha", ["172.30.33.4"]),
+    ("1fd84202-evolution", ["172.30.33.4"]),
+    ("localhost", ["127.0.0.1"]),
+    ("nas.fritz.box", ["192.168.178.5"]),
+    ("nas.example.com", ["10.0.0.5"]),
+    ("waha.home", ["192.168.1.5"]),
+    ("waha.localdomain", ["172.16.0.5"]),
+    ("waha.local", ["169.254.1.5"]),
+    ("nas.tail1234.ts.net", ["100.101.102.103"]),
+    ("100.101.102.103", ["100.101.102.103"]),
+    ("192.168.1.10", ["192.168.1.10"]),
+]
+LOGINS: list[dict[str, Any]] = [
+    {"headers": {"WWW-Authenticate": 'Basic realm="WAHA"'}},
+    {"headers": {"WWW-Authenticate": "basic"}, "html": True},
+    {"headers": {"WWW-Authenticate": 'Digest realm="x", nonce="y"'}},
+]
+
+
+def at(gateway: Gateway, host: str) -> str:
+    """Return where a gateway is at another host, without a scheme."""
+    return f"{host}:{URL(gateway.url).port}"
+
+
+def stored(hass: HomeAssistant) -> tuple[str, str]:
+    """Return the address and the start of the unique IDs of the only account."""
+    [entry] = hass.config_entries.async_entries(DOMAIN)
+    return entry.data["url"], entry.data["gateway"]
+
+
+@needs("self_hosted")
+@pytest.mark.parametrize("scheme", ["http://", "HTTP://", "", "//"])
+@pytest.mark.parametrize(("host", "addresses"), LOCAL)
+async def test_local_host(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    dialog: Dialog,
+    names: Names,
+    internet: Internet,
+    host: str,
+    addresses: list[str],
+    scheme: str,
+) -> None:
+    """HTTP is accepted for every host in a local network, and needn't be entered."""
+    internet.put(gateway.url, *addresses, name=host)
+    gateway.add("Home", State.CONNECTED)
+    address = at(gateway, host)
+    await dialog.sign_in(gateway, url=f"{scheme}{address}")
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+    assert stored(hass) == (f"http://{address}", address)
+
+
+@needs("self_hosted")
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [
+        # they can't be on the internet
+        ("http://unknown:3000", "cannot_connect"),
+        ("unknown", "cannot_connect"),
+        ("http://a6137ac8-waha.:3000", "cannot_connect"),
+        ("http://gateway.home.arpa", "cannot_connect"),
+        ("http://gateway.home", "cannot_connect"),
+        ("http://[fd00::1]:3000", "cannot_connect"),
+        ("[fd00::1]:3000", "cannot_connect"),
+        # a device with an address of its own on the internet
+        ("http://both.lan", "cannot_connect"),
+        ("https://gateway.invalid", "cannot_connect"),
+        ("gateway.invalid:443", "cannot_connect"),
+        # they may be
+        ("http://gateway.invalid", "insecure_url"),
+        ("http://public.example.com", "insecure_url"),
+        ("http://both.example.com", "insecure_url"),
+        ("http://public", "insecure_url"),
+        ("http://public.home", "insecure_url"),
+        ("http://123456:3000", "insecure_url"),
+        ("http://99999999999", "insecure_url"),
+        ("http://0x7f000001", "insecure_url"),
+        ("http://127.1", "insecure_url"),
+        ("http://[2606:4700:4700::1111]:3000", "insecure_url"),
+        ("http://[::ffff:8.8.8.8]:3000", "insecure_url"),
+        ("http://[2002:808:808::]:3000", "insecure_url"),
+    ],
+)
+async def test_other_host(
+    gateway: Gateway,
+    dialog: Dialog,
+    names: Names,
+    internet: Internet,
+    url: str,
+    error: str,
+) -> None:
+    """HTTP is refused for a host that may be on the internet."""
+    gateway.add("Home", State.CONNECTED)
+    for name in ("public.example.com", "public", "public.home"):
+        names.addresses[name] = [PUBLIC_IP]
+    for name in ("both.example.com", "both.lan"):
+        names.addresses[name] = ["192.168.1.5", PUBLIC_IP]
+    await dialog.sign_in(gateway, url=url)
+    assert dialog.errors == {"url": error}
+    assert error != "insecure_url" or internet.contacted == []
+
+    await dialog.give(url=gateway.url, api_key=gateway.key)
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+
+
+@lacks("self_hosted")
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [
+        ("http://local:3000", "insecure_url"),
+        ("http://local.home", "insecure_url"),
+        ("http://gateway.local", "insecure_url"),
+        ("http://8.8.8.8", "insecure_url"),
+        ("local:3000", "cannot_connect"),
+        ("http://localhost:1", "cannot_connect"),
+        ("http://192.168.1.10", "cannot_connect"),
+    ],
+)
+async def test_hosted(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    dialog: Dialog,
+    names: Names,
+    internet: Internet,
+    url: str,
+    error: str,
+) -> None:
+    """The online services need HTTPS; HTTP is for tests at an IP address."""
+    gateway.add("Home", State.CONNECTED)
+    names.addresses |= {"local": ["192.168.1.5"], "local.home": ["192.168.1.5"]}
+    await dialog.sign_in(gateway, url=url)
+    assert dialog.errors == {"url": error}
+    [default] = {dialog.result["description_placeholders"]["example"]}
+    assert default == PROVIDERS[gateway.provider].default_url
+
+    await dialog.give(url=at(gateway, "127.0.0.1"), api_key=gateway.key)
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+    assert stored(hass)[0] == gateway.url
+
+
+@needs("self_hosted")
+async def test_https_without_scheme(
+    hass: HomeAssistant,
+    provider_key: str,
+    dialog: Dialog,
+    authority: Authority,
+    internet: Internet,
+) -> None:
+    """HTTPS is added for a host on the internet."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority.leaf())
+    strict = hass.loop.get_exception_handler()
+    # the server's side of a handshake that the client ends
+    hass.loop.set_exception_handler(lambda *_: None)
+    async with SUPPORTED[provider_key]().running(ssl=context) as gateway:
+        internet.put(gateway.url, PUBLIC_IP, name=HOST)
+        gateway.add("Home", State.CONNECTED)
+        await dialog.sign_in(gateway, url=at(gateway, HOST))
+        assert dialog.errors == {"url": "invalid_certificate"}
+        values = {"url": at(gateway, HOST), "api_key": gateway.key}
+        await dialog.give(**values, verify_ssl=False)
+        assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+        assert stored(hass) == (f"https://{at(gateway, HOST)}", at(gateway, HOST))
+        [entry] = hass.config_entries.async_entries(DOMAIN)
+        await hass.async_block_till_done()
+        assert await hass.config_entries.async_unload(entry.entry_id)
+    hass.loop.set_exception_handler(strict)
+
+
+@pytest.mark.parametrize("prefix", ["", "/my/gateway"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "/",
+        "/?a=b#c",
+        "/dashboard",
+        "/dashboard/",
+        "/Dashboard/sessions/home?a=b",
+        "/manager",
+        "/manager/#/login",
+        "/manager/login",
+        "/swagger",
+        "/swagger/index.html#/sessions",
+        "\u200b",
+    ],
+)
+async def test_web_page(
+    hass: HomeAssistant, provider_key: str, dialog: Dialog, prefix: str, page: str
+) -> None:
+    """The address of a web page of the server leads to its API."""
+    async with SUPPORTED[provider_key]().running(prefix=prefix) as gateway:
+        gateway.add("Home", State.CONNECTED)
+        await dialog.sign_in(gateway, url=f"{gateway.url}{page}")
+        await hass.async_block_till_done()
+        assert stored(hass) == (gateway.url, gateway.url.removeprefix("http://"))
+        assert state_of(hass, "sensor.home_status") == "connected"
+        assert all(asked.route for asked in gateway.asked)
+
+        # the same account in another form
+        await dialog.sign_in(gateway, url=gateway.url.removeprefix("http://"))
+        assert dialog.reason == "already_configured"
+        [entry] = hass.config_entries.async_entries(DOMAIN)
+        assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+@needs("self_hosted")
+async def test_example(gateway: Gateway, dialog: Dialog) -> None:
+    """The error about an address has one of this gateway as its example."""
+    gateway.add("Home", State.CONNECTED)
+    await dialog.sign_in(gateway, url="http://192.168.1.10 :3000")
+    assert dialog.errors == {"url": "invalid_url"}
+    example = dialog.result["description_placeholders"]["example"]
+    assert example == PROVIDERS[gateway.provider].example_url
+
+    await dialog.give(url=gateway.url, api_key=gateway.key)
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+
+
+@pytest.mark.parametrize("login", LOGINS, ids=str)
+async def test_login(gateway: Gateway, dialog: Dialog, login: dict[str, Any]) -> None:
+    """A server that asks for a user name isn't the API, and the key isn't wrong."""
+    gateway.add("Home", State.CONNECTED)
+    gateway.fail("*", status=401, **login)
+    await dialog.sign_in(gateway)
+    assert dialog.errors == {"url": "login_required"}
+
+    gateway.heal()
+    await dialog.give(url=gateway.url, api_key=gateway.key)
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+
+
+@pytest.mark.parametrize("login", LOGINS, ids=str)
+async def test_login_of_a_proxy(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    clock: Clock,
+    login: dict[str, Any],
+) -> None:
+    """A proxy that asks for a user name doesn't make anybody enter another API key."""
+    gateway.events.on = gateway.has("events")
+    gateway.add("Home", State.CONNECTED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await clock.run(POLL)
+    gateway.fail("*", status=401, **login)
+    gateway.hang_up()
+    await clock.run(3 * POLL)
+    assert state_of(hass, "sensor.home_status") == "unavailable"
+    assert not hass.config_entries.flow.async_progress()
+
+    gateway.heal()
+    await clock.run(3 * POLL)
+    assert state_of(hass, "sensor.home_status") == "connected"
+
+
+async def test_other_challenge(gateway: Gateway, dialog: Dialog) -> None:
+    """A gateway that names the scheme of its keys rejects the API key."""
+    headers = {"WWW-Authenticate": 'Bearer realm="api", Basic realm="x"'}
+    gateway.add("Home", State.CONNECTED)
+    gateway.fail("list", status=401, headers=headers)
+    await dialog.sign_in(gateway)
+    assert dialog.errors == {"api_key": "invalid_auth"}
+
+    gateway.heal()
+    await dialog.give(url=gateway.url, api_key=gateway.key)
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_stored_address(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    dialog: Dialog,
+    names: Names,
+    internet: Internet,
+) -> None:
+    """An address that was accepted once may be kept, also if it wouldn't be now."""
+    internet.put(gateway.url, "192.168.1.5", name="old.example.com")
+    url = f"http://{at(gateway, 'old.example.com')}"
+    hass.config_entries.async_update_entry(entry, data={**entry.data, "url": url})
+    gateway.add("Home", State.CONNECTED)
+    gateway.owners["new key"] = "me"
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    internet.put(gateway.url, PUBLIC_IP, name="old.example.com")
+    await dialog.open_reconfigure(entry)
+    await dialog.give(url=url, api_key="new key")
+    assert dialog.reason == "reconfigure_successful"
+    await hass.async_block_till_done()
+    assert (entry.data["url"], entry.data["api_key"]) == (url, "new key")
+    assert state_of(hass, "sensor.home_status") == "connected"
