@@ -1065,7 +1065,8 @@ async def test_keys_of_reactions(
 ) -> None:
     """A reaction repeats what is known of the message, which phones need in groups."""
     provider.receives = True
-    sent_id = await provider.send("home", GROUP, TEXT) if linked(gateway) else None
+    sent = linked(gateway) and await provider.send("home", GROUP, TEXT)
+    sent_id = sent.id if sent else None
     received = {
         "key": {"remoteJid": GROUP, "id": "3EB0", "participant": "9@lid"},
         "message": {"conversation": "hi"},

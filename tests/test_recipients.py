@@ -194,7 +194,7 @@ async def test_names_repeated(
 def test_no_names() -> None:
     """Chats without a name are called by their phone number or ID."""
     chats = [Chat(id=BEN), Chat(id=FAMILY), Chat(id=NEIGHBOURS, name="Neighbours")]
-    assert list(ids_by_label(chats).items()) == [
+    assert list(ids_by_label(chats, None).items()) == [
         (FAMILY, FAMILY),
         ("Neighbours", NEIGHBOURS),
         ("+12025550123", BEN),

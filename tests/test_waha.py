@@ -826,7 +826,8 @@ async def test_engines(
     task = asyncio.create_task(follow(waha, seen))
     await clock.run(1)
 
-    sent_id = await waha.send("home", CHAT, OutgoingMessage(text="Hi"))
+    answer = await waha.send("home", CHAT, OutgoingMessage(text="Hi"))
+    sent_id = answer.id
     assert sent_id == gateway.sent[0].id
     reaction = OutgoingMessage(reaction="👍", reply_to=sent_id)
     await waha.send("home", CHAT, reaction)

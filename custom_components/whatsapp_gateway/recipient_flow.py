@@ -17,7 +17,6 @@ from homeassistant.data_entry_flow import AbortFlow
 
 from .const import CONF_CHAT_ID, CONF_INSTANCE_ID
 from .forms import TEXT, choose_or_enter, select_one
-from .number_check import async_find_person
 from .phone_number import example_of
 from .providers.messages import digits_of
 from .providers.models import Feature, GatewayError
@@ -135,10 +134,10 @@ class RecipientFlow(ConfigSubentryFlow):
         except ValueError:
             return "", "invalid_recipient"
         coordinator, digits = self._coordinator, digits_of(found)
-        if digits is None:
+        if digits is None or Feature.NUMBER_CHECK not in coordinator.provider.features:
             return found, ""
         try:
-            person = await async_find_person(coordinator, self._instance.id, digits)
+            person = await coordinator.provider.find_person(self._instance.id, digits)
         except GatewayError as err:
             self._message = await async_explain_error(coordinator, err)
             return "", "gateway_error"
