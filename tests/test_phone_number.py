@@ -61,9 +61,7 @@ INTERNATIONAL = {
     "\u202a+44 7800 900123\u202c": BRITISH,
     "\u2068+44\u00a07800\u200b900123\u2069": BRITISH,
     "+44 7800\ufe0f 900123": BRITISH,
-    "\uff0b\uff14\uff14 \uff17\uff18\uff10\uff10 \uff19\uff10\uff10\uff11\uff12\uff13": (
-        BRITISH
-    ),
+    "\uff0b\uff14\uff14 7800 90012\uff13": BRITISH,
     "+\u0664\u0664 \u0667\u0668\u0660\u0660 \u0669\u0660\u0660\u0661\u0662\u0663": (
         BRITISH
     ),
