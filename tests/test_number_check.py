@@ -184,8 +184,9 @@ async def test_kept(
     await entry.runtime_data.async_refresh()
     for _ in range(3):
         await send_to(hass, entry, MEXICAN)
-    assert await hass.config_entries.async_reload(entry.entry_id)
-    await clock.run(DAY - 3600)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    await clock.run(DAY - 60)
+    assert await hass.config_entries.async_setup(entry.entry_id)
     assert await send_to(hass, entry, MEXICAN) == [MEXICAN_CHAT]
     assert gateway.count("check_number") == 1
 
@@ -194,7 +195,7 @@ async def test_kept(
     await send(hass, device_id=shop, to=MEXICAN, message="Hello")
     assert gateway.count("check_number") == 2
 
-    await clock.run(3600)
+    await clock.run(60)
     await send_to(hass, entry, MEXICAN)
     assert gateway.count("check_number") == 3
 
@@ -324,11 +325,13 @@ async def test_rerouted(
     gateway: Gateway,
     entry: MockConfigEntry,
     home: Session,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The response has the chat that a message went to, if the gateway tells it."""
     gateway.rerouted["525530000000@s.whatsapp.net"] = MEXICAN_CHAT
     chats = await send_to(hass, entry, "525530000000@c.us", FAMILY)
     assert chats == [MEXICAN_CHAT, FAMILY]
+    assert caplog.text.count("another chat for the number") == 1
 
     add_recipient(hass, entry, home, "525530000000@s.whatsapp.net", "Rosa")
     await hass.async_block_till_done()

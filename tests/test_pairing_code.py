@@ -331,7 +331,7 @@ async def test_dialog_without_code(
     await dialog.choose("phone")
     assert dialog.step == "phone"
     suggested = suggested_values(dialog.result["data_schema"])
-    assert suggested == {"phone_number": phone.number}
+    assert suggested == {"phone_number": f"+{phone.number}"}
     await dialog.give(phone_number=phone.number)
     phone.enter(await pairing_code(dialog))
     await dialog.wait_for()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field, replace
 from functools import partial
+import logging
 from random import uniform
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ MAX_WAITING = 50
 """Number of messages of an instance that wait; an automation may run wild."""
 PAUSE = (1.0, 3.0)
 """Shortest and longest pause between messages to different chats, in seconds."""
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -144,6 +147,8 @@ class Outbox:
         try:
             with self._coordinator.translated_errors():
                 sent = await _async_patiently(send)
+            if sent.chat_id not in {chat_id, None}:
+                _LOGGER.debug("WhatsApp has another chat for the number of a message")
             return replace(sent, chat_id=sent.chat_id or chat_id)
         finally:
             queue.last_chat = chat_id

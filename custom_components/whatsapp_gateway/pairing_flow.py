@@ -159,7 +159,8 @@ class PairingFlow(PairingProgress):
     ) -> ConfigFlowResult:
         """Enter the number of the phone to link by a pairing code."""
         errors = {}
-        values = user_input or {CONF_PHONE_NUMBER: self._phone_number or ""}
+        known = f"+{self._phone_number}" if self._phone_number else ""
+        values = user_input or {CONF_PHONE_NUMBER: known}
         if user_input is not None:
             self._phone_number = parse_phone_number(
                 user_input[CONF_PHONE_NUMBER], self.hass.config.country

@@ -226,7 +226,9 @@ def _is_of_another(name: str, chat_id: str, country: str | None) -> bool:
         return parse_address(name, country) != chat_id
     except ValueError:
         # who enters an unclear number must not get the chat that is called like it
-        return sum(sign.isdecimal() for sign in name) >= MIN_DIGITS
+        has_letters = any(sign.isalpha() for sign in name)
+        digits = sum(sign.isdecimal() for sign in name)
+        return digits >= MIN_DIGITS and not has_letters
 
 
 def _address(chat: Chat) -> str:
