@@ -18,6 +18,7 @@ from custom_components.whatsapp_gateway.providers.messages import (
     IncomingMessage,
     OutgoingMessage,
     Poll,
+    SentMessage,
 )
 from custom_components.whatsapp_gateway.providers.models import (
     Action,
@@ -1039,6 +1040,45 @@ async def test_not_on_whatsapp(gateway: EvolutionGateway, provider: Evolution) -
     assert not gateway.sent
 
 
+@both_versions
+async def test_sent_chat(gateway: EvolutionGateway, provider: Evolution) -> None:
+    """The server tells where a message went."""
+    linked(gateway)
+    other = "5215530000000@s.whatsapp.net"
+    gateway.people["5215530000000"] = "Rosa"
+    gateway.other_numbers["525530000000"] = "5215530000000"
+    for chat, went_to in {
+        CHAT: CHAT,
+        GROUP: GROUP,
+        "525530000000@s.whatsapp.net": other,
+    }.items():
+        sent = await provider.send("home", chat, TEXT)
+        assert sent == SentMessage(id=gateway.sent[-1].id, chat_id=went_to)
+
+    key = {"id": "3EB0", "remoteJid": "5@lid", "remoteJidAlt": other}
+    gateway.fail("send_text", body=json.dumps({"key": key}).encode())
+    sent = await provider.send("home", CHAT, TEXT)
+    assert sent == SentMessage(id="3EB0", chat_id=other)
+
+
+@both_versions
+async def test_check_as_lid(gateway: EvolutionGateway, provider: Evolution) -> None:
+    """A LID is kept: messages to it arrive, unlike those to an unchecked number."""
+    linked(gateway)
+    gateway.checks_as_lid = True
+    gateway.people["5215530000000"] = "Rosa"
+    gateway.lids["5215530000000"] = "211100000000077"
+    gateway.other_numbers["525530000000"] = "5215530000000"
+    chat = await provider.find_person("home", "525530000000")
+    assert chat == "211100000000077@lid"
+    await provider.send("home", chat, TEXT)
+    assert [one.chat_id for one in gateway.sent] == [chat]
+
+    gateway.checks_as_lid = False
+    chat = await provider.find_person("home", "525530000000")
+    assert chat == "5215530000000@s.whatsapp.net"
+
+
 async def test_groups_without_people(
     gateway: EvolutionGateway, provider: Evolution
 ) -> None:
@@ -1107,7 +1147,8 @@ async def test_keys_of_reactions(
 ) -> None:
     """A reaction repeats what is known of the message, which phones need in groups."""
     provider.receives = True
-    sent_id = await provider.send("home", GROUP, TEXT) if linked(gateway) else None
+    sent = linked(gateway) and await provider.send("home", GROUP, TEXT)
+    sent_id = sent.id if sent else None
     received = {
         "key": {"remoteJid": GROUP, "id": "3EB0", "participant": "9@lid"},
         "message": {"conversation": "hi"},

@@ -306,6 +306,9 @@ async def test_check(evolution: EvolutionGateway, call: Client) -> None:
     }
     assert (nobody["exists"], family["exists"]) == (False, True)
     assert (await call("POST", "/chat/whatsappNumbers/home", {})).status == 400
+    evolution.checks_as_lid = True
+    answer = await call("POST", "/chat/whatsappNumbers/home", {"numbers": [ANNA]})
+    assert answer.body == [{"jid": lid, "exists": True, "number": ANNA, "lid": "lid"}]
 
 
 async def test_rewritten_number(evolution: EvolutionGateway, call: Client) -> None:

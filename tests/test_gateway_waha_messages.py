@@ -262,6 +262,9 @@ async def test_check(waha: WahaGateway, call: Client) -> None:
     assert (await call("GET", path + ANNA)).body == found
     unknown = (await call("GET", f"{path}490")).body
     assert unknown == {"numberExists": False, "chatId": None}
+    waha.checks_as_lid = True
+    found = {"chatId": f"{waha.lids[ANNA]}@lid", "pn": f"{ANNA}@c.us"}
+    assert (await call("GET", path + ANNA)).body == {"numberExists": True, **found}
     waha.engine = "NOWEB"
     assert (await call("GET", f"{path}490")).body == {"numberExists": False}
 

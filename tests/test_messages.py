@@ -25,6 +25,7 @@ from custom_components.whatsapp_gateway.providers.messages import (
     MessageKind,
     OutgoingMessage,
     Poll,
+    SentMessage,
 )
 from custom_components.whatsapp_gateway.providers.models import (
     BadResponse,
@@ -110,14 +111,15 @@ async def test_text(
     gateway: Gateway, provider: Provider, home: Session, chat: str
 ) -> None:
     """A text arrives as it is, once."""
-    sent_id = await provider.send(home.id, chat, TEXT)
+    answer = await provider.send(home.id, chat, TEXT)
 
     [sent] = gateway.sent
     assert (sent.session_id, sent.chat_id, sent.kind) == (home.id, chat, "text")
     assert sent.text == TEXT.text
     assert sent.reply_to is None
     assert not sent.mentions
-    assert sent_id == (sent.id if gateway.has("message_ids") else None)
+    assert answer.id == (sent.id if gateway.has("message_ids") else None)
+    assert answer.chat_id == (chat if gateway.has("sent_chats") else None)
 
 
 @needs("messages")
@@ -288,7 +290,7 @@ async def test_reaction_to_own_message(
     gateway: Gateway, provider: Provider, home: Session
 ) -> None:
     """What was sent can be reacted to with the ID that was answered."""
-    sent_id = await provider.send(home.id, PERSON, TEXT)
+    sent_id = (await provider.send(home.id, PERSON, TEXT)).id
 
     message = OutgoingMessage(reaction="✅", reply_to=sent_id)
     await provider.send(home.id, PERSON, message)
@@ -401,7 +403,7 @@ async def test_odd_confirmation(
     """A message that the gateway has taken is sent, whatever else it answers."""
     gateway.fail("send", **fault)
 
-    assert await provider.send(home.id, PERSON, TEXT) is None
+    assert await provider.send(home.id, PERSON, TEXT) == SentMessage()
 
     gateway.heal()
     await provider.send(home.id, PERSON, TEXT)

@@ -228,6 +228,43 @@ async def test_number(
 
 
 @needs("pairing_code")
+@pytest.mark.parametrize(
+    ("country", "number"),
+    [
+        ("BR", "(11) 99999-8888"),
+        ("BR", "011 99999 8888"),
+        ("DE", "5511999998888.0"),
+        ("DE", "+55 (0) 11 99999 8888"),
+        ("DE", "\u202a+55 11 99999\u20118888\u202c"),
+    ],
+)
+async def test_number_in_country(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    phone: VirtualPhone,
+    dialog: Dialog,
+    country: str,
+    number: str,
+) -> None:
+    """A number is read as people in the country of the home write it."""
+    await hass.config.async_update(country=country)
+    gateway.add("Home")
+    await dialog.sign_in(gateway)
+    await dialog.choose("link")
+    await dialog.choose("phone")
+    await dialog.give(phone_number="99999-8888")
+    assert dialog.errors == {"phone_number": "invalid_phone_number"}
+    example = (dialog.result["description_placeholders"] or {})["example"]
+    assert example == {"BR": "+55 11 96123-4567", "DE": "+49 1512 3456789"}[country]
+    await dialog.give(phone_number=number)
+    session = phone.enter(await pairing_code(dialog))
+    await dialog.wait_for()
+
+    assert dialog.reason == "linked"
+    assert session.pairing_number == PHONE_NUMBER
+
+
+@needs("pairing_code")
 async def test_wrong_number(
     gateway: Gateway, phone: VirtualPhone, dialog: Dialog
 ) -> None:
@@ -294,7 +331,7 @@ async def test_dialog_without_code(
     await dialog.choose("phone")
     assert dialog.step == "phone"
     suggested = suggested_values(dialog.result["data_schema"])
-    assert suggested == {"phone_number": phone.number}
+    assert suggested == {"phone_number": f"+{phone.number}"}
     await dialog.give(phone_number=phone.number)
     phone.enter(await pairing_code(dialog))
     await dialog.wait_for()

@@ -115,6 +115,62 @@ async def test_phone_number(
     assert gateway.sent == []
 
 
+@needs("messages")
+@pytest.mark.parametrize(
+    ("country", "number"),
+    [
+        ("US", "(202) 555-0123"),
+        ("US", "202 555 0123"),
+        ("DE", "12025550123.0"),
+        ("DE", "+1 (0)202 555 0123"),
+        (None, "\u202a+1 202 555\u20110123\u202c"),
+        (None, "\u200e12025550123@c.us"),
+    ],
+)
+async def test_number_in_country(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    dialog: Dialog,
+    country: str | None,
+    number: str,
+) -> None:
+    """A number is read as people in the country of the home write it."""
+    await hass.config.async_update(country=country)
+    gateway.people = dict.fromkeys(gateway.people, "")
+    gateway.add("Home", State.CONNECTED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+
+    await dialog.open_recipient(entry)
+    unclear = "555-0123" if country == "US" else "(202) 555-0123"
+    await dialog.give(recipient=unclear, name="Ben")
+    assert dialog.errors == {"recipient": "invalid_recipient"}
+    given = dialog.result["description_placeholders"] or {}
+    examples = {"US": "+1 201-555-0123", "DE": "+49 1512 3456789"}
+    assert given["example"] == examples.get(country or "", "+1 202 555 0123")
+    await dialog.give(recipient=number, name="Ben")
+
+    assert [recipient.chat_id for recipient in recipients_of(entry)] == [BEN]
+    assert gateway.sent == []
+
+
+@needs("messages", "number_check")
+async def test_other_form(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, dialog: Dialog
+) -> None:
+    """The chat that the gateway names for a number is stored."""
+    gateway.people["5215530000000"] = "Rosa"
+    gateway.other_numbers["525530000000"] = "5215530000000"
+    gateway.add("Home", State.CONNECTED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+
+    await dialog.open_recipient(entry)
+    await dialog.give(recipient="+52 55 3000 0000", name="Rosa")
+
+    [recipient] = recipients_of(entry)
+    assert recipient.chat_id == "5215530000000@s.whatsapp.net"
+
+
 @needs("messages", "number_check")
 async def test_number_check(
     hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, dialog: Dialog
@@ -194,7 +250,7 @@ async def test_names_repeated(
 def test_no_names() -> None:
     """Chats without a name are called by their phone number or ID."""
     chats = [Chat(id=BEN), Chat(id=FAMILY), Chat(id=NEIGHBOURS, name="Neighbours")]
-    assert list(ids_by_label(chats).items()) == [
+    assert list(ids_by_label(chats, None).items()) == [
         (FAMILY, FAMILY),
         ("Neighbours", NEIGHBOURS),
         ("+12025550123", BEN),
@@ -223,12 +279,16 @@ async def test_name_is_a_number(
     hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, dialog: Dialog
 ) -> None:
     """A group whose name is somebody's phone number isn't taken for that person."""
-    gateway.groups[FAMILY] = NUMBER
+    gateway.groups |= {FAMILY: NUMBER, NEIGHBOURS: "(202) 555-0123"}
+    gateway.groups["120363025246125499@g.us"] = "Holidays 2026/2027"
     gateway.add("Home", State.CONNECTED)
     assert await hass.config_entries.async_setup(entry.entry_id)
 
     await dialog.open_recipient(entry)
-    assert f"{NUMBER} ({FAMILY})" in choices(dialog)
+    # also if it isn't clear whose number it is
+    unclear = f"(202) 555-0123 ({NEIGHBOURS})"
+    expected = {f"{NUMBER} ({FAMILY})", unclear, "Holidays 2026/2027"}
+    assert expected <= {*choices(dialog)}
     await dialog.give(recipient=NUMBER, name="Ben")
     await hass.async_block_till_done()
 

@@ -21,6 +21,7 @@ from custom_components.whatsapp_gateway.providers.messages import (
     MessageEvent,
     MessageKind,
     OutgoingMessage,
+    SentMessage,
 )
 from custom_components.whatsapp_gateway.providers.models import (
     Action,
@@ -35,7 +36,10 @@ from custom_components.whatsapp_gateway.providers.models import (
     Unreachable,
 )
 from custom_components.whatsapp_gateway.providers.waha import Waha
-from custom_components.whatsapp_gateway.providers.waha_messages import send_call
+from custom_components.whatsapp_gateway.providers.waha_messages import (
+    parse_check,
+    send_call,
+)
 
 from .gateways import GATEWAYS, VirtualPhone
 from .gateways.machine import BOOT, State
@@ -54,7 +58,9 @@ if TYPE_CHECKING:
     from .harness.clock import Clock
 
 NUMBER = "4915112345678"
-CHAT = f"{NUMBER}@s.whatsapp.net"
+PERSON = "@s.whatsapp.net"
+CHAT = f"{NUMBER}{PERSON}"
+PN = f"1{PERSON}"
 GROUP = "120363025246125486@g.us"
 KINDS = [kind for kind in MessageKind if kind is not MessageKind.OTHER]
 
@@ -809,6 +815,74 @@ ENGINES = ("GOWS", "NOWEB", "WEBJS", "WPP")
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("chat", [CHAT, GROUP])
+async def test_sent_chat(
+    gateway: WahaGateway, waha: Waha, engine: str, chat: str
+) -> None:
+    """Each engine tells where a message went, in its own form."""
+    gateway.engine = engine
+    gateway.add("home", State.CONNECTED)
+    other = f"5215530000000{PERSON}"
+    gateway.rerouted[f"525530000000{PERSON}"] = other
+    asked = {chat: chat, f"525530000000{PERSON}": other}
+    for to, went_to in asked.items():
+        sent = await waha.send("home", to, OutgoingMessage(text="Hi"))
+        assert sent == SentMessage(id=gateway.sent[-1].id, chat_id=went_to)
+
+
+@pytest.mark.parametrize(
+    ("answer", "chat"),
+    [
+        # NOWEB answers a poll in WAHA's own form
+        ({"id": f"true_{NUMBER}@c.us_3EB0", "from": f"{NUMBER}@c.us"}, CHAT),
+        ({"id": "true_1203@g.us_3EB0_2@c.us", "to": "2@c.us"}, "1203@g.us"),
+        ({"id": {"remote": {"user": "1"}, "_serialized": "true_1@c.us_3EB0"}}, PN),
+        ({"key": {"id": "3EB0", "remoteJid": "5@lid"}}, "5@lid"),
+        ({"key": {"id": "3EB0", "remoteJid": "status@broadcast"}}, None),
+        ({"key": {"id": "3EB0"}}, None),
+        ({"id": 5}, None),
+        ([], None),
+    ],
+)
+async def test_odd_sent_chat(
+    gateway: WahaGateway, waha: Waha, answer: Any, chat: str | None
+) -> None:
+    """The chat is known if the answer names it in any form."""
+    gateway.add("home", State.CONNECTED)
+    gateway.fail("send_text", body=json.dumps(answer).encode())
+    sent = await waha.send("home", CHAT, OutgoingMessage(text="Hi"))
+    assert sent.chat_id == chat
+
+    gateway.heal()
+    sent = await waha.send("home", CHAT, OutgoingMessage(text="Hi"))
+    assert sent.chat_id == CHAT
+
+
+@pytest.mark.parametrize(
+    ("answer", "chat"),
+    [
+        ({"chatId": f"{NUMBER}@c.us"}, CHAT),
+        ({"chatId": "5@lid", "pn": "5215530000000@c.us"}, f"5215530000000{PERSON}"),
+        ({"chatId": "5@lid", "pn": None}, "5@lid"),
+        ({"chatId": "5@lid"}, "5@lid"),
+        ({"chatId": None, "pn": "1@c.us"}, PN),
+        ({}, f"525530000000{PERSON}"),
+    ],
+)
+def test_check(answer: dict[str, Any], chat: str) -> None:
+    """A checked number is better than a LID, and a LID better than one as entered."""
+    assert parse_check({"numberExists": True, **answer}, "525530000000") == chat
+    assert parse_check({"numberExists": False, **answer}, "525530000000") is None
+
+
+async def test_check_as_lid(gateway: WahaGateway, waha: Waha) -> None:
+    """A server since 2026.8.1 names the LID of a person, with the number."""
+    gateway.add("home", State.CONNECTED)
+    gateway.checks_as_lid = True
+    assert await waha.find_person("home", NUMBER) == CHAT
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 async def test_engines(
     gateway: WahaGateway, waha: Waha, clock: Clock, engine: str
 ) -> None:
@@ -826,7 +900,8 @@ async def test_engines(
     task = asyncio.create_task(follow(waha, seen))
     await clock.run(1)
 
-    sent_id = await waha.send("home", CHAT, OutgoingMessage(text="Hi"))
+    answer = await waha.send("home", CHAT, OutgoingMessage(text="Hi"))
+    sent_id = answer.id
     assert sent_id == gateway.sent[0].id
     reaction = OutgoingMessage(reaction="👍", reply_to=sent_id)
     await waha.send("home", CHAT, reaction)

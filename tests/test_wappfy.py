@@ -17,6 +17,7 @@ from custom_components.whatsapp_gateway.providers.messages import (
     Media,
     MessageKind,
     OutgoingMessage,
+    SentMessage,
 )
 from custom_components.whatsapp_gateway.providers.models import (
     Action,
@@ -398,13 +399,13 @@ TEXT = OutgoingMessage(text="Hello")
 async def test_forms(gateway: WappfyGateway, provider: Provider) -> None:
     """The form of the reference is tried first, and what works is remembered."""
     one = gateway.add("Home", State.CONNECTED)
-    assert await provider.send(one.id, CHAT, TEXT) is None
+    assert await provider.send(one.id, CHAT, TEXT) == SentMessage()
     assert gateway.count("send") == 1
 
     gateway.send_form = "guide"
     for count in (3, 4):
-        sent_id = await provider.send(one.id, CHAT, TEXT)
-        assert sent_id == gateway.sent[-1].id
+        sent = await provider.send(one.id, CHAT, TEXT)
+        assert sent.id == gateway.sent[-1].id
         assert gateway.count("send") == count
     gateway.send_form = "reference"
     await provider.send(one.id, CHAT, TEXT)

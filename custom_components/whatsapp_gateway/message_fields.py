@@ -17,7 +17,7 @@ from homeassistant.helpers import config_validation as cv
 
 from .errors import invalid
 from .media import SEND_AS_AUTO
-from .phone_number import parse_phone_number
+from .phone_number import example_of, parse_phone_number
 from .providers.messages import Location, MessageKind, OutgoingMessage, Poll
 from .providers.models import Feature
 from .recipients import shortened
@@ -125,12 +125,13 @@ def check_features(provider: Provider, data: Mapping[str, Any]) -> None:
         raise invalid("too_many_options", provider=name, max_options=str(limit))
 
 
-def mentioned(data: Mapping[str, Any]) -> tuple[str, ...]:
+def mentioned(data: Mapping[str, Any], country: str | None) -> tuple[str, ...]:
     """Return the digits of the people who are mentioned."""
     numbers = []
     for entered in data.get(ATTR_MENTIONS, ()):
-        if (digits := parse_phone_number(entered)) is None:
-            raise invalid("invalid_phone_number", number=shortened(entered))
+        if (digits := parse_phone_number(entered, country)) is None:
+            number, example = shortened(entered), example_of(country)
+            raise invalid("invalid_phone_number", number=number, example=example)
         numbers.append(digits)
     return tuple(numbers)
 

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .media_view import MediaView
-    from .providers.messages import Media, OutgoingMessage
+    from .providers.messages import Media, OutgoingMessage, SentMessage
     from .targets import Target
 
 
@@ -98,7 +98,7 @@ async def _async_send_message(view: MediaView, call: ServiceCall) -> ServiceResp
     await async_check_control(call)
     targets = _targets(call.hass, call.data)
     check_content(call.data)
-    mentions = mentioned(call.data)
+    mentions = mentioned(call.data, call.hass.config.country)
     for target in targets:
         check_features(target.coordinator.provider, call.data)
     media = await _async_load_media(view, call.hass, call.data, targets)
@@ -117,8 +117,8 @@ async def _async_send_message(view: MediaView, call: ServiceCall) -> ServiceResp
         "messages": [
             {
                 **({"entity_id": target.entity_id} if target.entity_id else {}),
-                "to": target.chat_id,
-                "message_id": result,
+                "to": result.chat_id,
+                "message_id": result.id,
             }
             for target, result in zip(targets, results, strict=True)
             if not isinstance(result, HomeAssistantError)
@@ -164,15 +164,16 @@ async def _async_load_media(
 
 async def _async_send(
     view: MediaView, target: Target, message: OutgoingMessage
-) -> str | HomeAssistantError | None:
-    """Send a message to one recipient; return its ID or what went wrong."""
+) -> SentMessage | HomeAssistantError:
+    """Send a message to one recipient; return what was sent or what went wrong."""
     coordinator = target.coordinator
     features = coordinator.provider.features
     try:
-        message_id = await coordinator.outbox.async_send(
+        sent = await coordinator.outbox.async_send(
             target.instance_id,
             target.chat_id,
             lambda: for_gateway(message, features, view),
+            to_check=target.to_check,
         )
     except HomeAssistantError as err:
         return err
@@ -182,7 +183,7 @@ async def _async_send(
         # and unless the entity is disabled
         if record := getattr(entity, "_async_record_notification", None):
             record()
-    return message_id
+    return sent
 
 
 async def _async_reason(hass: HomeAssistant, err: HomeAssistantError) -> str:

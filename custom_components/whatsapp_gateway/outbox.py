@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+import logging
 from random import uniform
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -12,18 +13,23 @@ from typing import TYPE_CHECKING
 from homeassistant.exceptions import HomeAssistantError
 
 from .errors import failed
-from .providers.models import RateLimited
+from .number_check import async_find_person
+from .providers.messages import digits_or_id
+from .providers.models import GatewayError, RateLimited
+from .texts import async_explain_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from .coordinator import GatewayCoordinator
-    from .providers.messages import OutgoingMessage
+    from .providers.messages import OutgoingMessage, SentMessage
 
 MAX_WAITING = 50
 """Number of messages of an instance that wait; an automation may run wild."""
 PAUSE = (1.0, 3.0)
 """Shortest and longest pause between messages to different chats, in seconds."""
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -57,11 +63,17 @@ class Outbox:
         self._queues: dict[str, _Queue] = {}
 
     async def async_send(
-        self, instance_id: str, chat_id: str, message: Callable[[], OutgoingMessage]
-    ) -> str | None:
-        """Send a message when its turn comes; return its ID if the gateway tells it.
+        self,
+        instance_id: str,
+        chat_id: str,
+        message: Callable[[], OutgoingMessage],
+        *,
+        to_check: bool = False,
+    ) -> SentMessage:
+        """Send a message when its turn comes; return its ID and the chat it went to.
 
-        The message is asked for just before it is sent. A caller that is cancelled
+        The message is asked for just before it is sent. With `to_check` the gateway is
+        asked before to which chat the phone number belongs. A caller that is cancelled
         takes its message back, unless it is on its way already. Raises a translated
         `HomeAssistantError`.
         """
@@ -70,7 +82,9 @@ class Outbox:
         if queue.waiting >= MAX_WAITING:
             raise failed("too_many_messages", max_waiting=str(MAX_WAITING))
         task = self._coordinator.hass.async_create_background_task(
-            self._async_take_turn(queue, instance_id, chat_id, message),
+            self._async_take_turn(
+                queue, instance_id, chat_id, message, to_check=to_check
+            ),
             f"{self._coordinator.name} message",
         )
         try:
@@ -97,13 +111,17 @@ class Outbox:
         instance_id: str,
         chat_id: str,
         message: Callable[[], OutgoingMessage],
-    ) -> str | HomeAssistantError | None:
+        *,
+        to_check: bool,
+    ) -> SentMessage | HomeAssistantError:
         """Send a message; return an error, since nobody may wait for it any more."""
         queue.waiting += 1
         number = queue.messages = queue.messages + 1
         try:
             async with queue.lock:
                 await self._async_check_connected(queue, instance_id, number)
+                if to_check:
+                    chat_id = await self._async_check_number(instance_id, chat_id)
                 if chat_id != queue.last_chat:
                     await asyncio.sleep(queue.next_at - monotonic())
                 return await self._async_send_now(
@@ -116,23 +134,40 @@ class Outbox:
 
     async def _async_send_now(
         self, queue: _Queue, instance_id: str, chat_id: str, message: OutgoingMessage
-    ) -> str | None:
-        send = partial(self._coordinator.provider.send, instance_id, chat_id, message)
+    ) -> SentMessage:
+        async def send() -> SentMessage:
+            queue.sending = asyncio.current_task()
+            try:
+                return await self._coordinator.provider.send(
+                    instance_id, chat_id, message
+                )
+            finally:
+                queue.sending = None
+
         try:
             with self._coordinator.translated_errors():
-                try:
-                    queue.sending = asyncio.current_task()
-                    return await send()
-                except RateLimited as err:
-                    # nothing was sent, and the gateway tells when it can be
-                    queue.sending = None
-                    await asyncio.sleep(err.retry_after)
-                    queue.sending = asyncio.current_task()
-                    return await send()
+                sent = await _async_patiently(send)
+            if sent.chat_id not in {chat_id, None}:
+                _LOGGER.debug("WhatsApp has another chat for the number of a message")
+            return replace(sent, chat_id=sent.chat_id or chat_id)
         finally:
-            queue.sending = None
             queue.last_chat = chat_id
             queue.next_at = monotonic() + uniform(*PAUSE)  # noqa: S311
+
+    async def _async_check_number(self, instance_id: str, chat_id: str) -> str:
+        """Return the chat of a phone number; raise if it has no WhatsApp."""
+        coordinator = self._coordinator
+        find = partial(
+            async_find_person, coordinator, instance_id, digits_or_id(chat_id)
+        )
+        try:
+            person = await _async_patiently(find)
+        except GatewayError as err:
+            reason = await async_explain_error(coordinator, err)
+            raise failed("number_not_checked", reason=reason) from err
+        if person is None:
+            raise failed("not_on_whatsapp")
+        return person
 
     async def _async_check_connected(
         self, queue: _Queue, instance_id: str, number: int
@@ -156,3 +191,15 @@ class Outbox:
         if (instance := coordinator.data.get(instance_id)) is None:
             raise failed("not_found")
         raise failed("not_connected", name=instance.name)
+
+
+async def _async_patiently[T](ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask the gateway, and once more after the pause that it may demand.
+
+    Nothing was done if it demands one.
+    """
+    try:
+        return await ask()
+    except RateLimited as err:
+        await asyncio.sleep(err.retry_after)
+    return await ask()

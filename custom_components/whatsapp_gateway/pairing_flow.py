@@ -17,7 +17,7 @@ from homeassistant.const import CONF_NAME, CONF_TYPE
 from .forms import PHONE_NUMBER, TEXT, select_one
 from .pairing.engine import Phase
 from .pairing_progress import PairingProgress
-from .phone_number import parse_phone_number
+from .phone_number import example_of, parse_phone_number
 from .providers.models import (
     Feature,
     GatewayError,
@@ -159,15 +159,24 @@ class PairingFlow(PairingProgress):
     ) -> ConfigFlowResult:
         """Enter the number of the phone to link by a pairing code."""
         errors = {}
-        values = user_input or {CONF_PHONE_NUMBER: self._phone_number or ""}
+        known = f"+{self._phone_number}" if self._phone_number else ""
+        values = user_input or {CONF_PHONE_NUMBER: known}
         if user_input is not None:
-            self._phone_number = parse_phone_number(user_input[CONF_PHONE_NUMBER])
+            self._phone_number = parse_phone_number(
+                user_input[CONF_PHONE_NUMBER], self.hass.config.country
+            )
             if self._phone_number:
                 return await self.async_step_pair()
             errors = {CONF_PHONE_NUMBER: "invalid_phone_number"}
         schema: dict[vol.Marker, Any] = {vol.Required(CONF_PHONE_NUMBER): PHONE_NUMBER}
-        name = escape_markdown(self._instance.name)
-        return self._show("phone", schema, values, errors, name=name)
+        return self._show(
+            "phone",
+            schema,
+            values,
+            errors,
+            name=escape_markdown(self._instance.name),
+            example=example_of(self.hass.config.country),
+        )
 
     async def async_step_pairing_ended(
         self, _user_input: dict[str, Any] | None = None

@@ -17,6 +17,7 @@ from homeassistant.data_entry_flow import AbortFlow
 
 from .const import CONF_CHAT_ID, CONF_INSTANCE_ID
 from .forms import TEXT, choose_or_enter, select_one
+from .phone_number import example_of
 from .providers.messages import digits_of
 from .providers.models import Feature, GatewayError
 from .recipients import parse_address, recipients_of, subentry_unique_id
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 CONF_INSTANCE = "instance"
 CONF_RECIPIENT = "recipient"
+MIN_DIGITS = 6
+"""Names with so many digits may be phone numbers."""
 
 
 class RecipientFlow(ConfigSubentryFlow):
@@ -127,7 +130,7 @@ class RecipientFlow(ConfigSubentryFlow):
         if entered in self._listed:
             return self._listed[entered], ""
         try:
-            found = parse_address(entered.strip())
+            found = parse_address(entered, self.hass.config.country)
         except ValueError:
             return "", "invalid_recipient"
         coordinator, digits = self._coordinator, digits_of(found)
@@ -176,7 +179,8 @@ class RecipientFlow(ConfigSubentryFlow):
             if recipient.instance_id == self._instance.id
         }
         chats = (chat for chat in self._chats.values() if chat.id not in known)
-        self._listed = ids_by_label(chats)
+        country = self.hass.config.country
+        self._listed = ids_by_label(chats, country)
         recipient = choose_or_enter(self._listed) if step_id == "chat" else TEXT
         schema = vol.Schema(
             {vol.Required(CONF_RECIPIENT): recipient, name(CONF_NAME): TEXT}
@@ -191,11 +195,12 @@ class RecipientFlow(ConfigSubentryFlow):
             description_placeholders={
                 "name": escape_markdown(self._instance.name),
                 "message": self._message,
+                "example": example_of(country),
             },
         )
 
 
-def ids_by_label(chats: Iterable[Chat]) -> dict[str, str]:
+def ids_by_label(chats: Iterable[Chat], country: str | None) -> dict[str, str]:
     """Return the IDs of chats by what the list calls them, the groups first."""
     named = [
         (not chat.is_group, (chat.name or _address(chat)).casefold(), chat)
@@ -209,18 +214,21 @@ def ids_by_label(chats: Iterable[Chat]) -> dict[str, str]:
         if name := chat.name:
             # people choose their names: "Ben (+1…)" must not hide the real Ben
             ambiguous = counts[text] > 1 or name.endswith(")")
-            ambiguous |= _is_of_another(name, chat.id)
+            ambiguous |= _is_of_another(name, chat.id, country)
             label = f"{name} ({address})" if ambiguous else name
         found[label] = chat.id
     return found
 
 
-def _is_of_another(name: str, chat_id: str) -> bool:
-    """Return whether a chat has the phone number or ID of another one as its name."""
+def _is_of_another(name: str, chat_id: str, country: str | None) -> bool:
+    """Return whether the name of a chat may be the phone number or ID of another."""
     try:
-        return parse_address(name) != chat_id
+        return parse_address(name, country) != chat_id
     except ValueError:
-        return False
+        # who enters an unclear number must not get the chat that is called like it
+        has_letters = any(sign.isalpha() for sign in name)
+        digits = sum(sign.isdecimal() for sign in name)
+        return digits >= MIN_DIGITS and not has_letters
 
 
 def _address(chat: Chat) -> str:

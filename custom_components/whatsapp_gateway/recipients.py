@@ -10,7 +10,7 @@ from homeassistant.core import callback
 from homeassistant.helpers import entity_registry as er
 
 from .const import CONF_CHAT_ID, CONF_GATEWAY, CONF_INSTANCE_ID, DOMAIN
-from .phone_number import parse_phone_number
+from .phone_number import parse_phone_number, plain_text
 from .providers.messages import PERSON, chat_id
 
 if TYPE_CHECKING:
@@ -60,16 +60,21 @@ def subentry_unique_id(instance_id: str, chat_id: str) -> str:
     return f"{instance_id}_{chat_id}"
 
 
-def parse_address(address: str) -> str:
+def parse_address(address: str, country: str | None) -> str:
     """Return the chat ID of a phone number or of a chat ID in any form.
 
-    Raises `ValueError` if it is neither.
+    `country` is that of the home. Raises `ValueError` if it isn't clear.
     """
-    if "@" in address:
-        return chat_id(address)
-    if digits := parse_phone_number(address):
+    if is_chat_id(address):
+        return chat_id(plain_text(address))
+    if digits := parse_phone_number(address, country):
         return digits + PERSON
     raise ValueError
+
+
+def is_chat_id(address: str) -> bool:
+    """Return whether somebody has entered a chat ID, and no phone number."""
+    return "@" in address
 
 
 def shortened(address: str) -> str:

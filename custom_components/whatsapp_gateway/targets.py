@@ -15,7 +15,14 @@ from homeassistant.helpers import entity_registry as er
 
 from .const import DOMAIN
 from .errors import invalid
-from .recipients import parse_address, recipient_unique_id, recipients_of, shortened
+from .phone_number import example_of
+from .recipients import (
+    is_chat_id,
+    parse_address,
+    recipient_unique_id,
+    recipients_of,
+    shortened,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,6 +71,8 @@ class Target:
     name: str
     """What errors call the chat, which are logged."""
     entity_id: str | None = None
+    to_check: bool = False
+    """Whether a person has entered a phone number that nobody has checked yet."""
 
 
 def targets_by_entity(hass: HomeAssistant, entity_ids: Iterable[str]) -> list[Target]:
@@ -98,15 +107,21 @@ def targets_by_address(
 ) -> list[Target]:
     """Return the chats with these phone numbers and IDs, each once."""
     coordinator, instance = instance_of(hass, device_id)
-    names: dict[str, str] = {}
+    country = hass.config.country
+    targets: dict[str, Target] = {}
     for address in addresses:
+        name = shortened(address)
         try:
-            names.setdefault(parse_address(address), shortened(address))
+            chat = parse_address(address, country)
         except ValueError as err:
-            raise invalid("invalid_recipient", to=shortened(address)) from err
-    return [
-        Target(
-            coordinator=coordinator, instance_id=instance.id, chat_id=chat, name=name
+            example = example_of(country)
+            raise invalid("invalid_recipient", to=name, example=example) from err
+        target = Target(
+            coordinator=coordinator,
+            instance_id=instance.id,
+            chat_id=chat,
+            name=name,
+            to_check=not is_chat_id(address),
         )
-        for chat, name in names.items()
-    ]
+        targets.setdefault(chat, target)
+    return list(targets.values())

@@ -64,7 +64,12 @@ TABLE = EXPECTED if os.environ.get("FULL") else select(EXPECTED)
 IN_HOME_ASSISTANT = [key for key in TABLE if key[1] not in ENGINE]
 
 
-MESSAGES = {"send": "messages", "list_chats": "chats", "number": "number_check"}
+MESSAGES = {
+    "send": "messages",
+    "send_new": "number_check",
+    "list_chats": "chats",
+    "number": "number_check",
+}
 """Scenarios that are about messages, and what a gateway needs for each."""
 
 

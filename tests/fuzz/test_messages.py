@@ -16,7 +16,11 @@ import pytest
 
 from custom_components.whatsapp_gateway.providers import PROVIDERS
 from custom_components.whatsapp_gateway.providers.http import HEARTBEAT
-from custom_components.whatsapp_gateway.providers.messages import Chat, IncomingMessage
+from custom_components.whatsapp_gateway.providers.messages import (
+    Chat,
+    IncomingMessage,
+    SentMessage,
+)
 from custom_components.whatsapp_gateway.providers.models import (
     InstanceChanged,
 )
@@ -34,7 +38,7 @@ if TYPE_CHECKING:
     from custom_components.whatsapp_gateway.providers.base import Provider
     from tests.gateways import Gateway
 
-RESULTS = {"send": str | None, "chats": list, "check_number": str | None}
+RESULTS = {"send": SentMessage, "chats": list, "check_number": str | None}
 """What each call returns."""
 NEEDS = {"send": "messages", "chats": "chats", "check_number": "number_check"}
 """The feature that each call needs."""
@@ -151,6 +155,9 @@ async def test_calls(
     with only_our_errors():
         result = await MESSAGE_CALLS[call](provider, "one")
         assert_fits(result, RESULTS[call])
+        if isinstance(result, SentMessage):
+            assert_fits(result.id, str | None)
+            assert_fits(result.chat_id, str | None)
         if isinstance(result, list):
             assert all(isinstance(one, Chat) for one in result)
     # only a message that was refused may be sent once more, in another form

@@ -99,6 +99,7 @@ class EvolutionGateway(EvolutionMessages):
             "receiving",
             "replies",
             "self_hosted",
+            "sent_chats",
             "types_in_list",
             "webhook_secret",
             "webhooks",

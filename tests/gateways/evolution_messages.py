@@ -200,9 +200,13 @@ class EvolutionMessages(EvolutionRows):
         digits = chat.removesuffix(PERSON)
         if digits not in self.people:
             return found
+        lid = self.lid_of(digits)
+        if self.checks_as_lid and lid:
+            self.cached_chats.add(lid)
+            return found | {"jid": lid, "exists": True, "lid": "lid"}
         self.cached_chats.add(chat)
         found |= {"exists": True, "name": self.people[digits]}
-        return found | ({"lid": lid} if (lid := self.lid_of(digits)) else {})
+        return found | ({"lid": lid} if lid else {})
 
     async def file(self, request: web.Request) -> web.Response:
         """Return the file of a message that the server knows."""

@@ -112,6 +112,10 @@ class Messages:
 
         In Brazil, for example, many have a digit more than on WhatsApp.
         """
+        self.rerouted: dict[str, str] = {}
+        """Chats that WhatsApp delivers to, by those that a client has asked for."""
+        self.checks_as_lid = False
+        """Whether a check of a number names the LID of the person, if it is known."""
         self.groups = dict(GROUPS)
         """Name of each group by its ID."""
         self.lids = dict(LIDS)
@@ -187,6 +191,8 @@ class Messages:
 
         `message.id` is the ID that WhatsApp knows; the kept one has that of the answer.
         """
+        chat = self.rerouted.get(message.chat_id, message.chat_id)
+        message = replace(message, chat_id=chat)
         shared = {field.name: getattr(message, field.name) for field in fields(Message)}
         own = DeliveredMessage(
             **shared, sent_at=time.time(), from_me=True, by_client=True

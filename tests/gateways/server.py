@@ -70,6 +70,7 @@ FEATURES = frozenset(
         "replies",  # a message can answer another one
         "says_failed",  # an instance that has failed is told from one that is stopped
         "says_starting",  # one that starts is told from one that waits to be linked
+        "sent_chats",  # what sends a message answers with its chat
         "self_hosted",  # people run it themselves: there is no default address
         "stop",  # an instance can be disconnected and stays linked
         "webhook_secret",  # a call brings a header that was agreed on

@@ -91,6 +91,7 @@ class WahaGateway(WahaMessages):
             "says_failed",
             "says_starting",
             "self_hosted",
+            "sent_chats",
             "stop",
         }
     )

@@ -65,8 +65,12 @@ class WahaChats(WahaForms):
             return session
         number = self.find_person(request.query.get("phone", "").lstrip("+"))
         if number is not None:
-            chat = number + WAHA_PERSON
-            return web.json_response({"numberExists": True, "chatId": chat})
+            found: dict[str, Any] = {"numberExists": True}
+            chat, lid = number + WAHA_PERSON, self.lid_of(number)
+            if self.checks_as_lid and lid:
+                # since 2026.8.1
+                return web.json_response(found | {"chatId": lid, "pn": chat})
+            return web.json_response(found | {"chatId": chat})
         unknown: dict[str, Any] = {"numberExists": False}
         if self.engine == "GOWS":
             unknown["chatId"] = None

@@ -145,7 +145,8 @@ class WahaMessages(WahaChats):
         status = 200 if sent.kind == "reaction" else 201
         raw = self.raw_form(session, own)
         if self.engine == "NOWEB":
-            return web.json_response(raw, status=status)
+            answer = self.message_form(session, own) if sent.kind == "poll" else raw
+            return web.json_response(answer, status=status)
         full_id: Any = own.id
         if self.engine in BROWSER_ENGINES:
             full_id = self.object_id(own)
@@ -153,7 +154,8 @@ class WahaMessages(WahaChats):
 
     @override
     def answered_id(self, message: DeliveredMessage) -> str:
-        return bare_id(message.id) if self.engine == "NOWEB" else message.id
+        in_short = self.engine == "NOWEB" and message.kind != "poll"
+        return bare_id(message.id) if in_short else message.id
 
     @override
     async def report(self, session: Session, message: DeliveredMessage) -> None:

@@ -19,6 +19,7 @@ def assert_translated(result: Any, section: dict[str, Any] = ENGLISH["config"]) 
     """Check that each text of a flow's result exists, with all its placeholders."""
     step = section["step"].get(result.get("step_id"), {})
     texts = [step.get("title", ""), step.get("description", "")]
+    texts += step.get("data_description", {}).values()
     match result["type"]:
         case FlowResultType.FORM:
             fields = [str(field) for field in result["data_schema"].schema]

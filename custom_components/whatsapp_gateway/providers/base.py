@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from aiohttp import ClientSession
 
     from .http import Answer
-    from .messages import Call, Chat, IncomingMessage, OutgoingMessage
+    from .messages import Call, Chat, IncomingMessage, OutgoingMessage, SentMessage
 
 MAX_INSTANCES = 5000
 MAX_UNKNOWN_STATUSES = 20
@@ -338,8 +338,8 @@ class Provider(ABC):
 
     async def send(
         self, instance_id: str, chat_id: str, message: OutgoingMessage
-    ) -> str | None:
-        """Send a message once; return its ID, None if the gateway doesn't tell.
+    ) -> SentMessage:
+        """Send a message once; return what the gateway tells about it.
 
         Needs the feature `MESSAGES`. Raises `MaybeSent` if it isn't known whether the
         message was sent; after every other error it was not.
@@ -357,7 +357,7 @@ class Provider(ABC):
 
     async def _send(
         self, instance_id: str, chat_id: str, message: OutgoingMessage
-    ) -> str | None:
+    ) -> SentMessage:
         """Ask the gateway to send a message."""
         raise NotImplementedError
 
@@ -376,9 +376,10 @@ class Provider(ABC):
         raise NotImplementedError
 
     async def find_person(self, instance_id: str, phone_number: str) -> str | None:
-        """Return the chat ID of a phone number (digits), None if it has no WhatsApp.
+        """Return the chat of a phone number (digits), None if it has no WhatsApp.
 
-        Needs the feature `NUMBER_CHECK`. Nothing is sent.
+        WhatsApp may know the number in another form. Needs the feature `NUMBER_CHECK`.
+        Nothing is sent.
         """
         raise NotImplementedError
 

@@ -21,6 +21,7 @@ from .message_parsing import (
     Lids,
     at,
     chats_of,
+    checked_chat,
     cut,
     first_at,
     first_chat,
@@ -30,7 +31,7 @@ from .message_parsing import (
     optional_identifier,
     people_of,
     remember,
-    sent_id,
+    sent_message,
 )
 from .messages import (
     GROUP,
@@ -48,11 +49,12 @@ from .models import BadResponse, GatewayError, MaybeSent, Rejected, Unreachable
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from .messages import Chat, Media, OutgoingMessage
+    from .messages import Chat, Media, OutgoingMessage, SentMessage
 
     type Key = Mapping[str, Any]
 
 SENT_IDS = (("key", "id"),)
+SENT_CHATS = (("key", "remoteJid"), ("key", "remoteJidAlt"))
 GROUP_IDS = (("id",),)
 GROUP_NAMES = ("subject",)
 PERSON_IDS = (("remoteJid",),)
@@ -88,7 +90,7 @@ class EvolutionMessages(Provider):
     @override
     async def _send(
         self, instance_id: str, chat_id: str, message: OutgoingMessage
-    ) -> str | None:
+    ) -> SentMessage:
         key = self._keys.get((instance_id, message.reply_to or ""))
         build = partial(send_call, instance_id, chat_id, message, key)
         try:
@@ -103,7 +105,7 @@ class EvolutionMessages(Provider):
             raise
         with suppress(BadResponse):
             self._remember(instance_id, answer.json())
-        return sent_id(answer, *SENT_IDS)
+        return sent_message(answer, SENT_IDS, SENT_CHATS)
 
     def _remember(self, instance_id: str, payload: Any) -> None:
         if (known := key_of(payload)) is not None:
@@ -280,7 +282,7 @@ def parse_check(payload: Any, digits: str) -> str | None:
     if not rows:
         raise BadResponse("No answer about the number")
     found = [row for row in rows if parsing.flag(row, "exists")]
-    return first_chat(found[0].get("jid"), digits) if found else None
+    return checked_chat(digits, found[0].get("jid")) if found else None
 
 
 def parse_message(event: dict[str, Any]) -> IncomingMessage | None:

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from . import parsing
-from .messages import LID, PERSON, Chat, MessageKind, chat_id
+from .messages import LID, PERSON, Chat, MessageKind, SentMessage, chat_id
 from .models import BadResponse
 
 if TYPE_CHECKING:
@@ -152,8 +152,12 @@ def kind_of_file(mime_type: str | None) -> MessageKind:
     return KINDS_BY_MAIN_TYPE.get(plain.partition("/")[0], MessageKind.DOCUMENT)
 
 
-def sent_id(answer: Answer, *paths: tuple[str, ...]) -> str | None:
-    """Return the ID of the message that was sent, None if it isn't told.
+def sent_message(
+    answer: Answer,
+    ids: tuple[tuple[str, ...], ...],
+    chats: tuple[tuple[str, ...], ...] = (),
+) -> SentMessage:
+    """Return what an answer tells about the message that was sent.
 
     The gateway has taken the message, whatever else it answers, unless the answer
     reports a failure: then it raises `Rejected`.
@@ -161,8 +165,19 @@ def sent_id(answer: Answer, *paths: tuple[str, ...]) -> str | None:
     try:
         payload = answer.json()
     except BadResponse:
-        return None
-    return optional_identifier(first_at(payload, *paths))
+        return SentMessage()
+    return SentMessage(
+        id=optional_identifier(first_at(payload, *ids)),
+        chat_id=first_chat(*(at(payload, *path) for path in chats)),
+    )
+
+
+def checked_chat(digits: str, *chats: Any) -> str:
+    """Return the chat that a gateway names for a phone number that has WhatsApp.
+
+    A LID is better than the number as it was entered, which nobody may have.
+    """
+    return first_chat(*chats) or digits + PERSON
 
 
 def chats_of(

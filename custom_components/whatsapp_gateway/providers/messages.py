@@ -134,6 +134,15 @@ class OutgoingMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SentMessage:
+    """What a gateway tells about a message that it has sent."""
+
+    id: str | None = field(default=None, repr=False)
+    chat_id: str | None = field(default=None, repr=False)
+    """The chat that it went to: WhatsApp may know a number in another form."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IncomingMessage:
     """A message that an instance has received, or that its phone has sent."""
 

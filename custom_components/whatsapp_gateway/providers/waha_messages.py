@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, override
 from urllib.parse import quote, urlencode
@@ -26,6 +27,7 @@ from .message_parsing import (
     Lids,
     at,
     chats_of,
+    checked_chat,
     cut,
     file_name,
     first_at,
@@ -36,7 +38,7 @@ from .message_parsing import (
     moment,
     optional_identifier,
     people_of,
-    sent_id,
+    sent_message,
 )
 from .messages import (
     GROUP,
@@ -58,7 +60,7 @@ from .models import (
 )
 
 if TYPE_CHECKING:
-    from .messages import Chat, Media, OutgoingMessage
+    from .messages import Chat, Media, OutgoingMessage, SentMessage
 
 MESSAGE_EVENT = "message.any"
 """Of received messages and own ones."""
@@ -75,6 +77,8 @@ ROUTES = {
 PLAYABLE = {MessageKind.VIDEO: "video/mp4", MessageKind.VOICE: "audio/ogg"}
 """The type that needs no conversion."""
 SENT_IDS = (("id",), ("id", "_serialized"), ("key", "id"))
+SENT_CHATS = (("key", "remoteJid"), ("id", "remote"))
+"""Where the engines NOWEB and WEBJS have the chat of a message that was sent."""
 GROUP_IDS = (("id",), ("id", "_serialized"), ("JID",))
 GROUP_NAMES = ("subject", "name", "Name")
 SENDER_NAMES = (
@@ -114,10 +118,11 @@ class WahaMessages(Provider):
     @override
     async def _send(
         self, instance_id: str, chat_id: str, message: OutgoingMessage
-    ) -> str | None:
+    ) -> SentMessage:
         build = partial(send_call, instance_id, chat_id, message)
         answer = await self._ask_to_send(build)
-        return sent_id(answer, *SENT_IDS)
+        sent = sent_message(answer, SENT_IDS, SENT_CHATS)
+        return replace(sent, chat_id=sent.chat_id or first_chat(_chat_in(sent.id)))
 
     @override
     async def chats(self, instance_id: str) -> list[Chat]:
@@ -300,13 +305,18 @@ def _chat(payload: dict[str, Any], message_id: str, *, from_me: bool) -> str | N
 
     A broadcast or a channel has none.
     """
-    part = message_id.partition("_")[2].partition("_")[0]
+    part = _chat_in(message_id)
     if is_broadcast(part, payload.get("from"), payload.get("to")):
         # one of the others may be a person
         return None
     if from_me:
         return first_chat(part, payload.get("to"))
     return first_chat(payload.get("from"), part)
+
+
+def _chat_in(message_id: str | None) -> str:
+    """Return the chat in the long form of an ID; the short form has none."""
+    return (message_id or "").partition("_")[2].partition("_")[0]
 
 
 def _received(payload: dict[str, Any]) -> Content | None:
@@ -391,4 +401,4 @@ def parse_check(payload: Any, digits: str) -> str | None:
     data = parsing.mapping(payload)
     if not parsing.flag(data, "numberExists"):
         return None
-    return first_chat(data.get("chatId"), digits)
+    return checked_chat(digits, data.get("chatId"), data.get("pn"))

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from . import parsing, wappfy_messages
 from .base import MAX_INSTANCES, Provider, path_of
 from .failures import explanation
-from .message_parsing import MAX_CHATS, sent_id
+from .message_parsing import MAX_CHATS, sent_message
 from .messages import Call, not_connected
 from .models import (
     Action,
@@ -30,7 +30,7 @@ from .models import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .messages import Chat, OutgoingMessage
+    from .messages import Chat, OutgoingMessage, SentMessage
     from .wappfy_messages import Form
 
 PATH = "/api/instances"
@@ -218,7 +218,7 @@ class Wappfy(Provider):
     @override
     async def _send(
         self, instance_id: str, chat_id: str, message: OutgoingMessage
-    ) -> str | None:
+    ) -> SentMessage:
         """Send a message in the form that worked last, else in the other one.
 
         A server that names members that are missing or unknown has sent nothing.
@@ -242,10 +242,10 @@ class Wappfy(Provider):
 
     async def _send_as(
         self, form: Form, path: str, chat_id: str, message: OutgoingMessage
-    ) -> str | None:
+    ) -> SentMessage:
         call = Call(path=path, body=form(chat_id, message))
         answer = await self._ask_to_send(lambda: call)
-        return sent_id(answer, *wappfy_messages.SENT_IDS)
+        return sent_message(answer, wappfy_messages.SENT_IDS)
 
     @override
     async def chats(self, instance_id: str) -> list[Chat]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import parsing
 from .failures import explanation
-from .message_parsing import at, chats_of, first_chat
+from .message_parsing import at, chats_of, checked_chat
 from .messages import (
     OTHER_PERSON,
     MessageKind,
@@ -129,4 +129,4 @@ def parse_check(payload: Any, digits: str) -> str | None:
     data = parsing.mapping(payload)
     if not parsing.flag(data, "exists"):
         return None
-    return first_chat(data.get("chat_id"), digits)
+    return checked_chat(digits, data.get("chat_id"))

@@ -11,7 +11,7 @@ from . import parsing, whatisup_messages
 from .base import Provider, path_of
 from .failures import explanation
 from .http import loads
-from .message_parsing import sent_id
+from .message_parsing import sent_message
 from .messages import not_connected
 from .models import (
     Action,
@@ -30,7 +30,7 @@ from .streams import server_sent_events
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
-    from .messages import IncomingMessage, OutgoingMessage
+    from .messages import IncomingMessage, OutgoingMessage, SentMessage
 
 PATH = "/v1/instances"
 EVENTS = "/v1/events"
@@ -154,11 +154,11 @@ class WhatIsUp(Provider):
     @override
     async def _send(
         self, instance_id: str, chat_id: str, message: OutgoingMessage
-    ) -> str | None:
+    ) -> SentMessage:
         path = path_of(PATH, instance_id)
         build = partial(whatisup_messages.send_call, path, chat_id, message)
         answer = await self._ask_to_send(build)
-        return sent_id(answer, *whatisup_messages.SENT_IDS)
+        return sent_message(answer, whatisup_messages.SENT_IDS)
 
     @staticmethod
     @override

@@ -25,7 +25,7 @@ from .dialogs import (
     Restart,
     Webhook,
 )
-from .messages import ListChats, Recipient, SendMessage
+from .messages import ListChats, Recipient, SendMessage, SendToNew
 from .pairing import (
     Engine,
     FlowLink,
@@ -53,6 +53,7 @@ SCENARIOS: dict[str, Callable[[Environment, str], Scenario]] = {
     "create_instance_unanswered": CreateUnanswered,
     "delete_instance": DeleteInstance,
     "send": SendMessage,
+    "send_new": SendToNew,
     "list_chats": ListChats,
     "number": Recipient,
     "flow_credentials": Credentials,

@@ -9,7 +9,7 @@ from homeassistant.exceptions import HomeAssistantError
 from custom_components.whatsapp_gateway.const import DOMAIN
 from tests.gateways.machine import State
 from tests.harness.recipients import send
-from tests.harness.texts import exception_key
+from tests.harness.texts import ENGLISH, exception_key
 
 from .account import NUMBERS, AccountScenario
 from .dialogs import Form
@@ -21,7 +21,9 @@ MAY_BE_THERE = {"ok", "maybe_sent"}
 
 
 class SendMessage(AccountScenario):
-    """The action that sends a message, to a phone number."""
+    """The action that sends a message, to a phone number that was checked before."""
+
+    number = NUMBER
 
     async def send(self) -> str:
         """Send a message; return `ok`, or why it was not sent."""
@@ -29,18 +31,18 @@ class SendMessage(AccountScenario):
         assert device
         text = f"Message {next(NUMBERS)}"
         try:
-            await send(self.hass, device_id=device.id, to=[NUMBER], message=text)
+            await send(self.hass, device_id=device.id, to=[self.number], message=text)
         except HomeAssistantError as err:
             failures = (err.translation_placeholders or {})["failures"]
             self.said += said_by(err) + failures
-            return exception_key(failures.partition(": ")[2])
+            return reason_in(failures.partition(": ")[2])
         return "ok"
 
     @override
     async def attempt(self) -> str:
-        asked, taken = self.gateway.count(self.route), len(self.gateway.sent)
+        asked, taken = self.gateway.count("send"), len(self.gateway.sent)
         outcome = await self.send()
-        asked = self.gateway.count(self.route) - asked
+        asked = self.gateway.count("send") - asked
         taken = len(self.gateway.sent) - taken
         # what was refused because of a pause is sent once more after it
         allowed = 2 if outcome == "rate_limited" else 1
@@ -54,6 +56,24 @@ class SendMessage(AccountScenario):
         outcome = await self.attempt()
         more = len(self.gateway.sent) - taken
         return outcome if more == 1 else f"{outcome}, {more} taken"
+
+
+class SendToNew(SendMessage):
+    """The check of a phone number before the first message to it."""
+
+    @override
+    async def send(self) -> str:
+        digits = f"1202555{1000 + next(NUMBERS)}"
+        self.gateway.people[digits] = "Ben"
+        self.number = f"+{digits}"
+        return await super().send()
+
+
+def reason_in(text: str) -> str:
+    """Return the key of an error, with that of the reason that it gives."""
+    key = exception_key(text)
+    start, found, _ = ENGLISH["exceptions"][key]["message"].partition("{reason}")
+    return f"{key}:{exception_key(text.removeprefix(start))}" if found else key
 
 
 class ListChats(AccountScenario):
