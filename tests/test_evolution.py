@@ -278,7 +278,7 @@ async def test_list_is_late(gateway: EvolutionGateway, provider: Evolution) -> N
         ("close", InstanceStatus.DISCONNECTED),
     ],
 )
-@pytest.mark.parametrize("fault", [{}, {"status": 404}])
+@pytest.mark.parametrize("fault", [{}, {"missing": True}])
 async def test_not_loaded(
     gateway: EvolutionGateway,
     provider: Evolution,
@@ -580,7 +580,8 @@ async def test_pairing(
 async def test_rejected_code(gateway: EvolutionGateway, provider: Evolution) -> None:
     """A failure of the code says nothing about the instance."""
     gateway.add("home", State.WAITING)
-    for fault in ({"status": 400}, {"status": 404}):
+    faults: tuple[dict[str, Any], ...] = ({"status": 400}, {"missing": True})
+    for fault in faults:
         gateway.fail("connect", **fault)
         with pytest.raises(CodeRejected):
             await provider.link_state("home", with_code=True)

@@ -19,6 +19,7 @@ from .harness.dialog import Dialog
 from .harness.facts import needs
 from .harness.helpers import (
     POLL,
+    poll_twice,
     press,
     raised_issues,
     remember_linked,
@@ -128,6 +129,7 @@ async def test_empty_account(
     assert dialog.reason == f"{how}_successful"
     await hass.async_block_till_done()
     assert entry.state is ConfigEntryState.LOADED
+    await poll_twice(entry)
     assert hass.states.get("sensor.home_status") is None
 
 

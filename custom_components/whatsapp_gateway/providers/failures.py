@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+import re
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import (
@@ -17,10 +18,10 @@ from aiohttp import (
 
 from . import parsing
 from .models import (
+    BadResponse,
     GatewayError,
     InvalidCertificate,
     NoConnection,
-    NotFound,
     Rejected,
     Unauthorized,
     Unreachable,
@@ -39,10 +40,14 @@ TRANSIENT = {
 """Statuses worth retrying, even from a proxy."""
 MEANINGS: dict[int, type[GatewayError]] = {
     HTTPStatus.UNAUTHORIZED: Unauthorized,
-    HTTPStatus.NOT_FOUND: NotFound,
+    # only a gateway's own answer can say that an instance doesn't exist: a proxy also
+    # answers 404, while a gateway restarts
+    HTTPStatus.NOT_FOUND: BadResponse,
     # not transient: the server will not offer this before its next update
     HTTPStatus.NOT_IMPLEMENTED: Rejected,
 }
+_ROUTE = re.compile(r"\b(GET|POST|PUT|PATCH|DELETE)\b|(?i:route)")
+"""What a framework says of a path that it doesn't know, such as "Cannot GET /x"."""
 # all in seconds
 DEFAULT_RETRY_AFTER = 30.0
 MIN_RETRY_AFTER = 1.0
@@ -52,6 +57,11 @@ MAX_RETRY_AFTER = 120.0
 def meaning_of(status: int) -> type[GatewayError]:
     """Return the error that an HTTP status means by itself."""
     return MEANINGS.get(status, Unreachable if status in TRANSIENT else Rejected)
+
+
+def is_about_route(text: str) -> bool:
+    """Return whether a 404 says that a path doesn't exist, not an instance."""
+    return _ROUTE.search(text) is not None
 
 
 def unreachable(err: Exception) -> Unreachable:
