@@ -407,6 +407,24 @@ async def test_lost_for_long(
     assert await status_of(provider) is InstanceStatus.CONNECTED
 
 
+async def test_odd_list_while_it_is_lost(
+    gateway: EvolutionGateway, provider: Evolution, clock: Clock
+) -> None:
+    """A list that lacks an instance doesn't make its lost connection a new one."""
+    one = linked(gateway)
+    await provider.instances()
+    one.offline = True
+    one.drop()
+    one.state = State.BOOTING
+    for status in (InstanceStatus.STARTING, InstanceStatus.DISCONNECTED):
+        assert await status_of(provider) is status
+        answer(gateway, "list", [])
+        assert await provider.instances() == []
+        gateway.heal()
+        assert await status_of(provider) is status
+        await clock.run(31)
+
+
 async def test_offline(
     gateway: EvolutionGateway, provider: Evolution, clock: Clock
 ) -> None:

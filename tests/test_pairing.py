@@ -326,6 +326,37 @@ async def test_deleted_meanwhile(gateway: Gateway, provider: Provider) -> None:
         assert (await phases(pairings))[-1] is Phase.GONE
 
 
+async def test_missing_once(
+    gateway: Gateway, provider: Provider, phone: VirtualPhone, clock: Clock
+) -> None:
+    """One answer that the instance doesn't exist does not end it, however often."""
+    one = gateway.add("Home", State.WAITING)
+    async with aclosing(pair(provider, one.id)) as pairings:
+        await first_code(pairings)
+        task = asyncio.create_task(phases(pairings))
+        for _ in range(3):
+            gateway.fail("one", missing=True, times=1)
+            await clock.run(7)
+            assert not task.done()
+        assert one.code
+        phone.scan(one.code.text)
+
+        assert (await task)[-1] is Phase.LINKED
+
+
+@pytest.mark.parametrize("body", [b"404 page not found", b"", b"{}"])
+async def test_proxy_while_it_restarts(
+    gateway: Gateway, provider: Provider, body: bytes
+) -> None:
+    """A proxy's 404 does not end it, unless it lasts."""
+    one = gateway.add("Home", State.WAITING)
+    async with aclosing(pair(provider, one.id)) as pairings:
+        await first_code(pairings)
+        gateway.fail("*", status=404, body=body)
+
+        assert (await phases(pairings))[-1] is Phase.UNEXPECTED
+
+
 @needs("says_failed")
 async def test_failed_instance(gateway: Gateway, provider: Provider) -> None:
     """An instance that fails right after its start is told from a round over."""
