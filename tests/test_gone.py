@@ -16,7 +16,7 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import issue_registry as ir
 
 from custom_components.whatsapp_gateway.const import DOMAIN
-from custom_components.whatsapp_gateway.providers.models import BadResponse
+from custom_components.whatsapp_gateway.providers.models import BadResponse, NotFound
 
 from .gateways.machine import State
 from .harness.calls import CALLS
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pytest_homeassistant_custom_component.common import MockConfigEntry
 
     from custom_components.whatsapp_gateway.providers.base import Provider
+    from custom_components.whatsapp_gateway.providers.models import GatewayError
 
     from .gateways import Gateway
     from .gateways.machine import Session
@@ -431,13 +432,36 @@ async def test_foreign_404(gateway: Gateway, provider: Provider, route: str) -> 
             await CALLS[route](provider, one.id)
         assert raised.value.status == HTTPStatus.NOT_FOUND
     # a path that the gateway's own framework doesn't know
-    message = f"Cannot GET /x/{one.id}"
-    gateway.fail(route, status=404, code="not_found", message=message)
-    with pytest.raises(BadResponse):
-        await CALLS[route](provider, one.id)
+    for message in (f"Cannot GET /x/{one.id}", "Route GET:/x not found", "No route"):
+        gateway.fail(route, status=404, code="not_found", message=message)
+        with pytest.raises(BadResponse):
+            await CALLS[route](provider, one.id)
 
     gateway.heal()
     assert (await provider.instance(one.id)).id == one.id
+
+
+@needs("error_codes")
+@pytest.mark.parametrize(
+    ("code", "message", "error"),
+    [
+        ("not_found", 'Instance "Router" not found', NotFound),
+        ("instance_not_found", "No such instance", NotFound),
+        ("not_found", "Endpoint not found", BadResponse),
+        ("route_not_found", "Not found", BadResponse),
+    ],
+)
+async def test_own_404(
+    gateway: Gateway,
+    provider: Provider,
+    code: str,
+    message: str,
+    error: type[GatewayError],
+) -> None:
+    """Where the words aren't documented, an unknown path is told by its words."""
+    gateway.fail("one", status=404, code=code, message=message)
+    with pytest.raises(error):
+        await provider.instance("one")
 
 
 # dialogs

@@ -46,7 +46,10 @@ MEANINGS: dict[int, type[GatewayError]] = {
     # not transient: the server will not offer this before its next update
     HTTPStatus.NOT_IMPLEMENTED: Rejected,
 }
-_ROUTE = re.compile(r"\b(GET|POST|PUT|PATCH|DELETE)\b|(?i:route)")
+_ROUTE = re.compile(
+    r"(?i:(no |the )?(route|path|endpoint|url)(?![a-z]))"
+    r"|.*\b(GET|POST|PUT|PATCH|DELETE)\b\W*/"
+)
 """What a framework says of a path that it doesn't know, such as "Cannot GET /x"."""
 # all in seconds
 DEFAULT_RETRY_AFTER = 30.0
@@ -59,9 +62,9 @@ def meaning_of(status: int) -> type[GatewayError]:
     return MEANINGS.get(status, Unreachable if status in TRANSIENT else Rejected)
 
 
-def is_about_route(text: str) -> bool:
+def is_about_route(code: str, message: str) -> bool:
     """Return whether a 404 says that a path doesn't exist, not an instance."""
-    return _ROUTE.search(text) is not None
+    return any(map(_ROUTE.match, (code, message)))
 
 
 def unreachable(err: Exception) -> Unreachable:

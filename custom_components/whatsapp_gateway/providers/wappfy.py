@@ -277,9 +277,9 @@ class Wappfy(Provider):
         code, message = explanation(payload)
         if (code or "").upper() in wappfy_messages.NOT_CONNECTED:
             return not_connected()
-        own = isinstance(payload, dict) and payload.get("success") is False and code
-        if status == HTTPStatus.NOT_FOUND and own:
-            return None if is_about_route(f"{code} {message}") else NotFound(code=code)
+        own = isinstance(payload, dict) and payload.get("success") is False
+        if status == HTTPStatus.NOT_FOUND and own and code:
+            return None if is_about_route(code, message) else NotFound(code=code)
         return wappfy_messages.error_of(status, payload, code)
 
     @override

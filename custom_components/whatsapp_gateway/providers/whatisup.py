@@ -168,9 +168,9 @@ class WhatIsUp(Provider):
         if code == NOT_CONNECTED:
             return not_connected()
         own = isinstance(payload, dict) and payload.keys() >= OWN_ERROR
-        if status != HTTPStatus.NOT_FOUND or not own or code in {None, NO_CODE}:
-            return None
-        return None if is_about_route(f"{code} {message}") else NotFound(code=code)
+        if status == HTTPStatus.NOT_FOUND and own and code and code != NO_CODE:
+            return None if is_about_route(code, message) else NotFound(code=code)
+        return None
 
     @override
     async def delete(self, instance_id: str) -> None:
