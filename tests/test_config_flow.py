@@ -24,7 +24,7 @@ from .gateways.machine import State
 from .harness.authority import HOST
 from .harness.dialog import Dialog
 from .harness.facts import SUPPORTED, any_gateway, lacks, needs
-from .harness.helpers import POLL, device_names, press, state_of, status_of
+from .harness.helpers import POLL, device_names, poll_twice, press, state_of, status_of
 from .harness.texts import suggested_values
 
 if TYPE_CHECKING:
@@ -393,7 +393,7 @@ async def test_key_of_one_instance(
     assert gateway.has("receiving") or options.reason == "nothing_to_do"
 
     del gateway.sessions[home.id]
-    await entry.runtime_data.async_refresh()
+    await poll_twice(entry)
     await hass.async_block_till_done()
     assert hass.states.get("sensor.home_status") is None
 

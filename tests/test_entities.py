@@ -170,7 +170,8 @@ async def test_restart_after_failure(
     [
         ({"status": 401}, "invalid_auth"),
         ({"status": 403}, "rejected"),
-        ({"status": 404}, "not_found"),
+        ({"missing": True}, "not_found"),
+        ({"status": 404, "body": b"404 page not found"}, "unexpected_response"),
         ({"status": 429}, "rate_limited"),
         ({"status": 500}, "cannot_connect"),
         ({"redirect": "https://elsewhere.example"}, "unexpected_response"),

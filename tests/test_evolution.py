@@ -281,7 +281,7 @@ async def test_list_is_late(gateway: EvolutionGateway, provider: Evolution) -> N
         ("close", InstanceStatus.DISCONNECTED),
     ],
 )
-@pytest.mark.parametrize("fault", [{}, {"status": 404}])
+@pytest.mark.parametrize("fault", [{}, {"missing": True}])
 async def test_not_loaded(
     gateway: EvolutionGateway,
     provider: Evolution,
@@ -408,6 +408,24 @@ async def test_lost_for_long(
     one.offline = False
     await clock.run(BOOT)
     assert await status_of(provider) is InstanceStatus.CONNECTED
+
+
+async def test_odd_list_while_it_is_lost(
+    gateway: EvolutionGateway, provider: Evolution, clock: Clock
+) -> None:
+    """A list that lacks an instance doesn't make its lost connection a new one."""
+    one = linked(gateway)
+    await provider.instances()
+    one.offline = True
+    one.drop()
+    one.state = State.BOOTING
+    for status in (InstanceStatus.STARTING, InstanceStatus.DISCONNECTED):
+        assert await status_of(provider) is status
+        answer(gateway, "list", [])
+        assert await provider.instances() == []
+        gateway.heal()
+        assert await status_of(provider) is status
+        await clock.run(31)
 
 
 async def test_offline(
@@ -583,7 +601,8 @@ async def test_pairing(
 async def test_rejected_code(gateway: EvolutionGateway, provider: Evolution) -> None:
     """A failure of the code says nothing about the instance."""
     gateway.add("home", State.WAITING)
-    for fault in ({"status": 400}, {"status": 404}):
+    faults: tuple[dict[str, Any], ...] = ({"status": 400}, {"missing": True})
+    for fault in faults:
         gateway.fail("connect", **fault)
         with pytest.raises(CodeRejected):
             await provider.link_state("home", with_code=True)

@@ -23,7 +23,14 @@ from custom_components.whatsapp_gateway.const import DOMAIN
 
 from .gateways.machine import State
 from .harness.facts import lacks, needs
-from .harness.helpers import POLL, device_names, press, state_of
+from .harness.helpers import (
+    POLL,
+    SECOND_LIST,
+    device_names,
+    poll_twice,
+    press,
+    state_of,
+)
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -269,7 +276,7 @@ async def test_come_and_go(
     assert state_of(hass, "sensor.shop_status") == "connected"
 
     del gateway.sessions[shop.id]
-    await clock.run(31)
+    await clock.run(31 + SECOND_LIST)
     assert device_names(hass, entry) == {"Home"}
     assert hass.states.get("sensor.shop_status") is None
 
@@ -293,7 +300,7 @@ async def test_renamed(
 
 
 async def test_gone_while_away(
-    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, clock: Clock
 ) -> None:
     """What was deleted while Home Assistant was off is gone at the next start."""
     gateway.add("Home", State.CONNECTED)
@@ -302,12 +309,15 @@ async def test_gone_while_away(
     assert await hass.config_entries.async_unload(entry.entry_id)
     del gateway.sessions[shop.id]
     assert await hass.config_entries.async_setup(entry.entry_id)
-
+    assert device_names(hass, entry) == {"Home", "Shop"}
+    await clock.run(SECOND_LIST)
     assert device_names(hass, entry) == {"Home"}
+
     assert await hass.config_entries.async_unload(entry.entry_id)
     gateway.sessions.clear()
     assert await hass.config_entries.async_setup(entry.entry_id)
-
+    assert device_names(hass, entry) == {"Home"}
+    await clock.run(SECOND_LIST)
     assert device_names(hass, entry) == set()
 
 
@@ -321,11 +331,11 @@ async def test_page_of_a_proxy(
     hass.config_entries.async_update_entry(entry, data=data)
     assert await hass.config_entries.async_setup(entry.entry_id)
     gateway.fail("one", status=404, html=True)
-    await entry.runtime_data.async_refresh()
+    await poll_twice(entry)
     assert device_names(hass, entry) == {"Home"}
 
-    gateway.fail("one", status=404)
-    await entry.runtime_data.async_refresh()
+    gateway.fail("one", missing=True)
+    await poll_twice(entry)
     assert device_names(hass, entry) == set()
 
 

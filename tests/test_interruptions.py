@@ -209,7 +209,7 @@ async def test_helper_on_the_device(
         "sensor", "template", "helper", config_entry=helper, device_id=device.id
     )
     del gateway.sessions[session.id]
-    await pass_polls(clock, 1)
+    await pass_polls(clock, 2)
 
     assert device_names(hass, entry) == set()
 

@@ -24,6 +24,8 @@ from custom_components.whatsapp_gateway.pairing import engine
 from .gateways.machine import State
 from .harness.facts import lacks, needs
 from .harness.helpers import (
+    SECOND_LIST,
+    poll_twice,
     raised_issues,
     state_of,
     status_of,
@@ -268,7 +270,11 @@ async def test_instance_fails(
 
 
 async def test_deleted_while_linking(
-    hass: HomeAssistant, gateway: Gateway, dialog: Dialog, open_linking: Open
+    hass: HomeAssistant,
+    gateway: Gateway,
+    dialog: Dialog,
+    open_linking: Open,
+    clock: Clock,
 ) -> None:
     """A linking ends when its instance is deleted, and so does its repair."""
     await open_linking(State.STOPPED)
@@ -277,7 +283,7 @@ async def test_deleted_while_linking(
     await dialog.wait_for()
 
     assert dialog.reason == "instance_gone"
-    await hass.async_block_till_done()
+    await clock.run(SECOND_LIST)
     assert raised_issues(hass) == []
     assert hass.states.get("sensor.home_status") is None
 
@@ -647,7 +653,7 @@ async def test_deleted_before_it_is_chosen(
     await dialog.sign_in(gateway)
     await dialog.choose("link")
     del gateway.sessions[home.id]
-    await account(hass).runtime_data.async_refresh()
+    await poll_twice(account(hass))
     await dialog.give(instance=home.id)
     assert dialog.reason == "instance_gone"
 

@@ -74,6 +74,10 @@ async def test_move_and_back(
         for one in (target, source) if new_first else (source, target):
             await one.runtime_data.async_refresh()
             await hass.async_block_till_done()
+            # until the second list that lacks it
+            assert state_of(hass, "sensor.home_status") == "connected"
+        await source.runtime_data.async_refresh()
+        await hass.async_block_till_done()
         assert "Home" in device_names(hass, target)
         assert "Home" not in device_names(hass, source)
         assert owners(hass) == {target.entry_id}

@@ -281,19 +281,25 @@ async def test_long_outage(
     assert await phases(pair(provider, one.id)) == [Phase.WAITING, phase]
 
 
-@pytest.mark.parametrize("status", [404, 422])
-async def test_code_refused(gateway: Gateway, provider: Provider, status: int) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [{"missing": True}, {"status": 422, "code": "no", "message": "Ask your admin"}],
+    ids=str,
+)
+async def test_code_refused(
+    gateway: Gateway, provider: Provider, fault: dict[str, Any]
+) -> None:
     """Where only the code is refused, the instance is not taken for deleted."""
     one = gateway.add("Home", State.WAITING)
-    gateway.fail(gateway.qr_route, status=status, code="no", message="Ask your admin")
+    gateway.fail(gateway.qr_route, **fault)
     [*_, last] = [shown async for shown in pair(provider, one.id)]
 
-    assert last == Pairing(phase=Phase.REJECTED, message="Ask your admin")
+    assert last.phase is Phase.REJECTED
+    assert last.message == fault.get("message", last.message) != ""
 
 
 @pytest.mark.parametrize(
-    ("status", "phase"),
-    [(401, Phase.UNAUTHORIZED), (404, Phase.GONE), (422, Phase.REJECTED)],
+    ("status", "phase"), [(401, Phase.UNAUTHORIZED), (422, Phase.REJECTED)]
 )
 async def test_refused(
     gateway: Gateway, provider: Provider, status: int, phase: Phase
@@ -318,6 +324,37 @@ async def test_deleted_meanwhile(gateway: Gateway, provider: Provider) -> None:
         del gateway.sessions[one.id]
 
         assert (await phases(pairings))[-1] is Phase.GONE
+
+
+async def test_missing_once(
+    gateway: Gateway, provider: Provider, phone: VirtualPhone, clock: Clock
+) -> None:
+    """One answer that the instance doesn't exist does not end it, however often."""
+    one = gateway.add("Home", State.WAITING)
+    async with aclosing(pair(provider, one.id)) as pairings:
+        await first_code(pairings)
+        task = asyncio.create_task(phases(pairings))
+        for _ in range(3):
+            gateway.fail("one", missing=True, times=1)
+            await clock.run(7)
+            assert not task.done()
+        assert one.code
+        phone.scan(one.code.text)
+
+        assert (await task)[-1] is Phase.LINKED
+
+
+@pytest.mark.parametrize("body", [b"404 page not found", b"", b"{}"])
+async def test_proxy_while_it_restarts(
+    gateway: Gateway, provider: Provider, body: bytes
+) -> None:
+    """A proxy's 404 does not end it, unless it lasts."""
+    one = gateway.add("Home", State.WAITING)
+    async with aclosing(pair(provider, one.id)) as pairings:
+        await first_code(pairings)
+        gateway.fail("*", status=404, body=body)
+
+        assert (await phases(pairings))[-1] is Phase.UNEXPECTED
 
 
 @needs("says_failed")

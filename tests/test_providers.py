@@ -142,6 +142,8 @@ async def test_lost_answer_and_list(gateway: Gateway, provider: Provider) -> Non
         ({"status": 401}, Unauthorized),
         ({"status": 403}, Rejected),
         ({"status": 404, "html": True}, BadResponse),
+        ({"status": 404}, BadResponse),
+        ({"status": 404, "body": b"404 page not found"}, BadResponse),
         ({"status": 408}, Unreachable),
         ({"status": 408, "html": True}, Unreachable),
         ({"status": 429, "html": True}, RateLimited),
@@ -187,12 +189,12 @@ async def test_failures(
 async def test_not_found(gateway: Gateway, provider: Provider, route: str) -> None:
     """An instance may be missing; where a route is, it is no gateway."""
     error = BadResponse if route in {"list", "create"} else NotFound
-    gateway.fail(route, status=404)
+    gateway.fail(route, missing=True)
     with pytest.raises(error) as raised:
         await CALLS[route](provider, "one")
     assert type(raised.value) is error
 
-    gateway.fail("create", status=404)
+    gateway.fail("create", missing=True)
     with pytest.raises(BadResponse):
         await provider.create("Home")
 

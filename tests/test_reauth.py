@@ -19,6 +19,7 @@ from .harness.dialog import Dialog
 from .harness.facts import needs
 from .harness.helpers import (
     POLL,
+    poll_twice,
     press,
     raised_issues,
     remember_linked,
@@ -128,7 +129,27 @@ async def test_empty_account(
     assert dialog.reason == f"{how}_successful"
     await hass.async_block_till_done()
     assert entry.state is ConfigEntryState.LOADED
+    await poll_twice(entry)
     assert hass.states.get("sensor.home_status") is None
+
+
+async def test_one_empty_list(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, dialog: Dialog
+) -> None:
+    """An empty list is read again before another account's API key is accepted."""
+    gateway.add("Home", State.CONNECTED)
+    gateway.add("Theirs", State.CONNECTED, owner="somebody else")
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await dialog.open_reconfigure(entry)
+    gateway.fail("list", body=b"[]", times=1)
+    await dialog.give(url=gateway.url, api_key=f"{gateway.key}_other")
+    assert dialog.errors == {"api_key": "wrong_account"}
+
+    gateway.fail("list", body=b"[]", times=1)
+    await dialog.give(url=gateway.url, api_key=gateway.key)
+    assert dialog.reason == "reconfigure_successful"
+    await hass.async_block_till_done()
+    assert state_of(hass, "sensor.home_status") == "connected"
 
 
 @needs("bound_key")

@@ -28,7 +28,7 @@ from custom_components.whatsapp_gateway.recipients import (
 
 from .gateways.machine import State
 from .harness.facts import lacks, needs
-from .harness.helpers import POLL, device_names, state_of
+from .harness.helpers import POLL, device_names, poll_twice, state_of
 from .harness.recipients import (
     BEN,
     FAMILY,
@@ -328,7 +328,7 @@ async def test_two_dialogs(
 
     await dialog.open_recipient(entry)
     del gateway.sessions[first.id]
-    await entry.runtime_data.async_refresh()
+    await poll_twice(entry)
     await dialog.give(instance=first.id)
     assert dialog.reason == "instance_gone"
 
@@ -462,7 +462,7 @@ async def test_instance_deleted(
     await hass.async_block_till_done()
 
     del gateway.sessions[session.id]
-    await entry.runtime_data.async_refresh()
+    await poll_twice(entry)
 
     assert device_names(hass, entry) == {"Shop", "Family", "Ben"}
     assert state_of(hass, ENTITY) == STATE_UNAVAILABLE

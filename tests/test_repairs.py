@@ -21,8 +21,10 @@ from .harness.helpers import (
     BUTTONS,
     ISSUES,
     POLL,
+    SECOND_LIST,
     enable_entities,
     pass_polls,
+    poll_twice,
     press,
     raised_issues,
     remember_linked,
@@ -225,7 +227,7 @@ async def test_deleted(
     match how:
         case "deleted":
             del gateway.sessions[session.id]
-            await pass_polls(clock, 1)
+            await pass_polls(clock, 2)
         case "disabled" | "disabled_while_unreachable":
             if how == "disabled_while_unreachable":
                 gateway.fail("*", status=503)
@@ -270,6 +272,7 @@ async def test_ignored(
         case _:
             session.state = State.WAITING
     assert await hass.config_entries.async_setup(entry.entry_id)
+    await clock.run(SECOND_LIST)
     assert issues_of(hass, entry.entry_id) == set()
     gateway.sessions[session.id] = session
     session.state = State.CONNECTED
@@ -447,7 +450,7 @@ async def test_resolved_meanwhile(
     match how:
         case "deleted":
             del gateway.sessions[session.id]
-            await entry.runtime_data.async_refresh()
+            await poll_twice(entry)
         case "unloaded":
             assert await hass.config_entries.async_unload(entry.entry_id)
         case _:
@@ -488,6 +491,7 @@ async def test_deleted_while_linking(
     await dialog.wait_for()
 
     assert dialog.result["reason"] == "instance_gone"
+    await clock.run(SECOND_LIST)
     assert titles(hass) == []
 
 

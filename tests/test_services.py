@@ -226,7 +226,7 @@ async def test_key_refused(
     assert flow["context"]["source"] == SOURCE_REAUTH
 
 
-@pytest.mark.parametrize("fault", [None, {"status": 404}])
+@pytest.mark.parametrize("fault", [None, {"missing": True}])
 async def test_delete(
     hass: HomeAssistant,
     gateway: Gateway,

@@ -628,6 +628,36 @@ async def test_reconnects(gateway: WahaGateway, waha: Waha, clock: Clock) -> Non
     assert await waha.instances() == before
 
 
+async def test_odd_list_while_it_reconnects(
+    gateway: WahaGateway, waha: Waha, clock: Clock
+) -> None:
+    """A list that lacks a session doesn't end its reconnection, but two do."""
+    home = gateway.add("home", State.CONNECTED, boot=25)
+    await waha.instances()
+    home.start()
+    for lists, status in (
+        (1, InstanceStatus.CONNECTED),
+        (2, InstanceStatus.STARTING),
+    ):
+        assert await listed(waha) is InstanceStatus.CONNECTED
+        answer(gateway, "list", [])
+        for _ in range(lists):
+            assert await waha.instances() == []
+            await clock.run(5)
+        gateway.heal()
+        assert await listed(waha) is status
+
+
+async def test_name_of_a_deleted_session(gateway: WahaGateway, waha: Waha) -> None:
+    """Nothing is known of a new session with the name of a deleted one."""
+    gateway.add("home", State.CONNECTED)
+    await waha.instances()
+    await waha.delete("home")
+    gateway.add("home", State.BOOTING)
+
+    assert await listed(waha) is InstanceStatus.STARTING
+
+
 async def test_long_reconnection(
     gateway: WahaGateway, waha: Waha, clock: Clock
 ) -> None:

@@ -28,6 +28,7 @@ from .harness.facts import SUPPORTED, needs
 from .harness.helpers import (
     POLL,
     PUBLIC,
+    SECOND_LIST,
     make_reachable,
     pass_polls,
     raised_issues,
@@ -312,7 +313,7 @@ async def test_created_again(home: Home, clock: Clock) -> None:
     """An instance that replaces another one is reported as well."""
     await home.turn(on=True)
     home.gateway.sessions.clear()
-    await clock.run(POLL)
+    await clock.run(POLL + SECOND_LIST)
     again = home.gateway.add("Home", State.CONNECTED)
     await pass_polls(clock, 2)
     again.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, override
 
@@ -26,6 +27,7 @@ from .account import (
     has_account,
     has_same_client,
     is_other_account,
+    known_instance_ids,
     unique_gateway,
 )
 from .address import async_parse_address
@@ -37,6 +39,7 @@ from .const import (
     DOMAIN,
     ERROR_KEYS,
 )
+from .coordinator import SECOND_LOOK
 from .forms import BOOLEAN, PASSWORD, TEXT, URL_TEXT, select_one
 from .options_flow import GatewayOptionsFlow
 from .pairing_flow import PairingFlow
@@ -269,6 +272,11 @@ class WhatsAppGatewayConfigFlow(PairingFlow, ConfigFlow, domain=DOMAIN):
             # an empty field keeps the API key
             changes = {key: value for key, value in user_input.items() if value != ""}
             errors = await self._async_check(entry.data | changes)
+            empty = not errors and not self._instances
+            if empty and known_instance_ids(self.hass, entry):
+                # one list may be wrong, and an empty one doesn't tell whose it is
+                await asyncio.sleep(SECOND_LOOK)
+                errors = await self._async_check(entry.data | changes)
             if not errors and is_other_account(
                 self.hass, entry, self._data, self._instances
             ):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 import logging
 from math import ceil
@@ -18,7 +18,12 @@ from homeassistant.exceptions import ConfigEntryAuthFailed, HomeAssistantError
 from homeassistant.helpers.debounce import Debouncer
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 
-from .account import async_store, create_provider, create_session
+from .account import (
+    async_store,
+    create_provider,
+    create_session,
+    known_instance_ids,
+)
 from .const import (
     CONF_ACCOUNT_ID,
     DOMAIN,
@@ -30,6 +35,7 @@ from .const import (
 )
 from .details import Details
 from .devices import async_update_devices, instance_unique_id
+from .errors import failed
 from .inbox import Inbox
 from .issues import Problems
 from .linked import LinkedInstances
@@ -42,6 +48,7 @@ from .providers.models import (
     Instance,
     InstanceChanged,
     InstanceStatus,
+    NotFound,
     RateLimited,
     Unauthorized,
 )
@@ -63,6 +70,8 @@ DELIBERATE = frozenset({Action.DISCONNECT, Action.LOGOUT})
 # all in seconds
 FAST_POLL_DURATION = 180.0
 REFRESH_COOLDOWN = 1.0
+SECOND_LOOK = 3.0
+"""Between two lists that somebody waits for, because one list may be wrong."""
 PAUSE_TOLERANCE = 300.0
 """How long entities stay available while the gateway asks for a pause."""
 
@@ -94,6 +103,11 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         """Number of dialogs that link an instance: there is no repair meanwhile."""
         self.linked = LinkedInstances(hass, entry)
         self.problems = Problems(hass, entry.entry_id)
+        self.missing: set[str] = set()
+        """IDs of known instances that the last list lacked, for the first time."""
+        self._deleted: set[str] = set()
+        """IDs of the instances that were deleted from here since the last list."""
+        self._device_names: dict[str, str | None] | None = None
         self.polled_at = 0.0
         self._paused_at: float | None = None
         """When the gateway first asked for a pause, if it has not answered since."""
@@ -185,11 +199,38 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
             self.async_expect_disconnected(instance_id)
         await self.async_request_refresh()
 
+    async def async_delete(self, instance: Instance) -> None:
+        """Delete an instance, also one that is deleted already.
+
+        Raises unless the gateway no longer lists it after that.
+        """
+        with self.translated_errors(), suppress(NotFound):
+            await self.provider.delete(instance.id)
+            self._deleted.add(instance.id)
+        await self.async_refresh()
+        if instance.id in self.data:
+            await asyncio.sleep(SECOND_LOOK)
+            await self.async_refresh()
+        if instance.id in self.data:
+            raise failed("not_deleted", name=instance.name)
+        self.async_expect_disconnected(instance.id)
+
+    async def async_is_gone(self, instance_id: str) -> bool:
+        """Poll, and return whether two lists lack an instance."""
+        for wait in (0.0, SECOND_LOOK):
+            await asyncio.sleep(wait)
+            asked_at = monotonic()
+            await self.async_refresh()
+            listed = instance_id in self.data and instance_id not in self.missing
+            if listed or self.polled_at < asked_at:
+                return False
+        return True
+
     @callback
     def async_expect_disconnected(self, instance_id: str) -> None:
         """Raise no repair for an instance that is disconnected on purpose."""
         self.linked.async_expect_disconnected(instance_id, self.data.get(instance_id))
-        self.problems.async_update(self.data, self.linked.ids)
+        self.problems.async_update(self.data, self.linked.ids, self.missing)
 
     @callback
     def async_handle_event(self, event: InstanceChanged) -> None:
@@ -259,14 +300,17 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         if self.provider.closed:
             # unloaded meanwhile
             return self.data
-        if instances == self.data and not self.linked.unsettled:
+        missing_before = self.missing
+        instances = self._with_missing(instances)
+        unchanged = instances == self.data and self.missing == missing_before
+        if unchanged and not self.linked.unsettled:
             instances = self.data
         else:
             self._note_statuses(instances)
             self._async_remember_account(instances)
             self.linked.async_update(instances)
             self._async_update_devices(instances)
-            self.problems.async_update(instances, self.linked.ids)
+            self.problems.async_update(instances, self.linked.ids, self.missing)
         self.polled_at = asked_at
         self._paused_at = None
         pushed = self.push is not None and self.push.connected
@@ -277,10 +321,30 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         changed_for = monotonic() - self._status_changed_at
         if self._in_transition and changed_for < FAST_POLL_DURATION:
             self.update_interval = FAST_POLL_INTERVAL
+        if self.missing:
+            self.update_interval = FAST_POLL_INTERVAL
         self.problems.async_raise(instances, self.being_linked)
         self.webhook.async_update(self.data or {}, instances)
         self.details.async_fetch()
         return instances
+
+    def _with_missing(self, instances: dict[str, Instance]) -> dict[str, Instance]:
+        """Return the instances of a list and those that it is the first one to lack.
+
+        One list may be wrong. An instance is gone if two lists in a row lack it, or if
+        one lacks it after it was deleted from here.
+        """
+        before = self.data or {}
+        # after a restart only the devices are known
+        known = (
+            before.keys()
+            if self.data is not None
+            else known_instance_ids(self.hass, self.config_entry)
+        )
+        lacking = (known | self.missing) - instances.keys() - self._deleted
+        self._deleted = set()
+        self.missing = lacking - self.missing
+        return instances | {key: before[key] for key in self.missing & before.keys()}
 
     @callback
     def _async_remember_account(self, instances: dict[str, Instance]) -> None:
@@ -313,11 +377,11 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
     @callback
     def _async_update_devices(self, instances: dict[str, Instance]) -> None:
         """Remove the devices of instances that are gone, and rename the others."""
-        names = {instance.id: instance.name for instance in instances.values()}
-        before = {instance.id: instance.name for instance in (self.data or {}).values()}
-        if self.data is not None and names == before:
-            return
-        async_update_devices(self.hass, self.config_entry, names)
+        names: dict[str, str | None] = dict.fromkeys(self.missing)
+        names |= {instance.id: instance.name for instance in instances.values()}
+        if names != self._device_names:
+            self._device_names = names
+            async_update_devices(self.hass, self.config_entry, names)
 
 
 def _translated(err: GatewayError) -> dict[str, Any]:

@@ -51,21 +51,22 @@ def async_instance_devices(
 
 @callback
 def async_update_devices(
-    hass: HomeAssistant, entry: GatewayConfigEntry, names: Mapping[str, str]
+    hass: HomeAssistant, entry: GatewayConfigEntry, names: Mapping[str, str | None]
 ) -> None:
     """Rename the devices of instances, and remove those of instances that are gone.
 
-    The instances are given by their IDs and names.
+    The instances are given by their IDs and names; None if the name isn't known.
     """
     identifiers = {
-        (DOMAIN, instance_unique_id(entry, instance_id)): device_name(name)
+        (DOMAIN, instance_unique_id(entry, instance_id)): name
         for instance_id, name in names.items()
     }
     registry = dr.async_get(hass)
     devices = async_instance_devices(hass, entry)
     for device in devices:
         for identifier in device.identifiers & identifiers.keys():
-            registry.async_update_device(device.id, name=identifiers[identifier])
+            if (name := identifiers[identifier]) is not None:
+                registry.async_update_device(device.id, name=device_name(name))
     gone = [
         device.id
         for device in devices

@@ -67,10 +67,13 @@ class Problems(dict[str, Problem]):
         self._entry_id = entry_id
 
     @callback
-    def async_update(self, instances: dict[str, Instance], linked: set[str]) -> None:
+    def async_update(
+        self, instances: dict[str, Instance], linked: set[str], missing: set[str]
+    ) -> None:
         """Note what is wrong with linked instances, and delete all other issues.
 
         An instance that was never linked, or that somebody disconnected, is fine.
+        `missing` has those that may not be gone although the last list lacks them.
         """
         for instance_id in self.keys() - (linked & instances.keys()):
             del self[instance_id]
@@ -78,11 +81,15 @@ class Problems(dict[str, Problem]):
             self._note(instances[instance_id])
         # also issues of an earlier run: Home Assistant keeps those that are ignored
         valid = {self._issue_id(key, problem.kind) for key, problem in self.items()}
-        # nothing is known yet of an instance that starts
-        valid |= {
-            self._issue_id(instance_id, kind)
+        # nothing is known yet of an instance that starts, or that one list lacks
+        unclear = (linked & missing - instances.keys()) | {
+            instance_id
             for instance_id in (linked & instances.keys()) - self.keys()
             if instances[instance_id].status in UNCLEAR
+        }
+        valid |= {
+            self._issue_id(instance_id, kind)
+            for instance_id in unclear
             for kind in Kind
         }
         for issue_id in issues_of(self._hass, self._entry_id) - valid:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from homeassistant.core import callback
 
 from .account import async_store
-from .const import CONF_LINKED
+from .const import CONF_GONE, CONF_LINKED
 from .providers.models import InstanceStatus
 
 if TYPE_CHECKING:
@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
     from .providers.models import Instance
 
+# both in seconds
 LIST_LAG = 120.0
-"""Seconds for which a list may still report a disconnected instance as connected."""
+"""How long a list may still report a disconnected instance as connected."""
+MEMORY = 24 * 3600.0
+"""How long an instance that is gone is expected to come back connected."""
 
 
 class LinkedInstances:
@@ -32,6 +35,7 @@ class LinkedInstances:
     def __init__(self, hass: HomeAssistant, entry: ConfigEntry) -> None:
         """Start with what is stored."""
         self.ids = set(entry.data.get(CONF_LINKED, ()))
+        self._gone: dict[str, float] = dict(entry.data.get(CONF_GONE, {}))
         self._hass = hass
         self._entry = entry
         self._disconnecting: dict[str, float] = {}
@@ -57,9 +61,10 @@ class LinkedInstances:
             for instance_id, until in self._disconnecting.items()
             if instance_id in connected and now < until
         }
-        self._async_store(
-            (self.ids & instances.keys()) | (connected - self._disconnecting.keys())
-        )
+        earliest = time() - MEMORY
+        forgotten = {key for key, since in self._gone.items() if since < earliest}
+        linked = (self.ids - forgotten) | (connected - self._disconnecting.keys())
+        self._async_store(linked, linked - instances.keys())
 
     @callback
     def async_expect_disconnected(
@@ -71,14 +76,18 @@ class LinkedInstances:
         """
         if known and known.status is InstanceStatus.CONNECTED:
             self._disconnecting[instance_id] = monotonic() + LIST_LAG
-        self._async_store(self.ids - {instance_id})
+        self._async_store(self.ids - {instance_id}, self._gone.keys() - {instance_id})
 
     def trust_list(self, instance_id: str) -> None:
         """Believe the list again that an instance is connected."""
         self._disconnecting.pop(instance_id, None)
 
     @callback
-    def _async_store(self, linked: set[str]) -> None:
+    def _async_store(self, linked: set[str], gone: set[str]) -> None:
         if linked != self.ids:
             self.ids = linked
             async_store(self._hass, self._entry, CONF_LINKED, sorted(linked))
+        if gone != self._gone.keys():
+            now = time()
+            self._gone = {key: self._gone.get(key, now) for key in sorted(gone)}
+            async_store(self._hass, self._entry, CONF_GONE, self._gone)

@@ -18,11 +18,7 @@ from .forms import PHONE_NUMBER, TEXT, select_one
 from .pairing.engine import Phase
 from .pairing_progress import PairingProgress
 from .phone_number import example_of, parse_phone_number
-from .providers.models import (
-    Feature,
-    GatewayError,
-    InstanceStatus,
-)
+from .providers.models import Feature, GatewayError
 from .texts import async_explain, async_explain_error, escape_markdown
 
 if TYPE_CHECKING:
@@ -78,12 +74,14 @@ class PairingFlow(PairingProgress):
             return self._show("link", schema)
         chosen = user_input[CONF_INSTANCE] if user_input else next(iter(waiting))
         if chosen not in waiting:
-            known = self.coordinator.data.get(chosen)
+            if (known := self.coordinator.data.get(chosen)) is None:
+                gone = await self.coordinator.async_is_gone(chosen)
+                return self.async_abort(
+                    reason="instance_gone" if gone else "account_unavailable"
+                )
             return self.async_abort(
-                reason="linked" if known else "instance_gone",
-                description_placeholders={
-                    "name": escape_markdown(known.name if known else "")
-                },
+                reason="linked",
+                description_placeholders={"name": escape_markdown(known.name)},
             )
         self._instance = waiting[chosen]
         return await self.async_step_link_method()
@@ -222,11 +220,9 @@ class PairingFlow(PairingProgress):
         if self.entry.state is ConfigEntryState.LOADED:
             # the account may be reloaded or removed meanwhile
             coordinator = self.coordinator
-            await coordinator.async_refresh()
-            known = coordinator.data.get(self._instance.id)
-            if known is None:
+            if await coordinator.async_is_gone(self._instance.id):
                 return "instance_gone"
-            linked = linked or known.status is InstanceStatus.CONNECTED
+            linked = linked or coordinator.is_connected(self._instance.id)
         return "linked" if linked else "not_linked"
 
     async def _async_refresh(self) -> None:

@@ -67,7 +67,10 @@ class RecipientFlow(ConfigSubentryFlow):
             return self.async_show_form(step_id="user", data_schema=schema)
         chosen = user_input[CONF_INSTANCE] if user_input else next(iter(instances))
         if chosen not in instances:
-            return self.async_abort(reason="instance_gone")
+            gone = await self._coordinator.async_is_gone(chosen)
+            return self.async_abort(
+                reason="instance_gone" if gone else "account_unavailable"
+            )
         self._instance = instances[chosen]
         return await self._async_list_chats()
 

@@ -40,7 +40,10 @@ class InstanceRepairFlow(PairingFlow, RepairsFlow):
         """Show the QR code; only a failed session is restarted before that."""
         instance = self.coordinator.data.get(self._instance_id)
         if instance is None:
-            return self.async_abort(reason="instance_gone")
+            gone = await self.coordinator.async_is_gone(self._instance_id)
+            return self.async_abort(
+                reason="instance_gone" if gone else "account_unavailable"
+            )
         self._instance = instance
         can_restart = Action.RESTART in self.coordinator.provider.actions
         if self._kind is Kind.FAILED and can_restart:
@@ -66,10 +69,10 @@ class InstanceRepairFlow(PairingFlow, RepairsFlow):
         if user_input is not None:
             try:
                 await coordinator.provider.perform(action, self._instance.id)
-            except NotFound:
-                await self._async_refresh()
-                return self.async_abort(reason="instance_gone")
             except GatewayError as err:
+                missing = isinstance(err, NotFound)
+                if missing and await coordinator.async_is_gone(self._instance.id):
+                    return self.async_abort(reason="instance_gone")
                 errors = {"base": "gateway_error"}
                 message = await async_explain_error(coordinator, err)
             else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import voluptuous as vol
@@ -23,7 +22,7 @@ from .errors import invalid
 from .media_services import async_setup_media_services
 from .message_services import async_setup_message_services
 from .permissions import async_check_admin
-from .providers.models import Feature, NotFound
+from .providers.models import Feature
 from .targets import DEVICE_SCHEMA, coordinator_of, instance_of
 
 if TYPE_CHECKING:
@@ -96,6 +95,4 @@ async def _async_delete_instance(call: ServiceCall) -> None:
     """Delete an instance; also succeeds if it is deleted already."""
     await async_check_admin(call)
     coordinator, instance = instance_of(call.hass, call.data[ATTR_DEVICE_ID])
-    with coordinator.translated_errors(), suppress(NotFound):
-        await coordinator.provider.delete(instance.id)
-    await coordinator.async_refresh()
+    await coordinator.async_delete(instance)

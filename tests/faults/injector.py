@@ -29,7 +29,6 @@ SECRET = "The key {} is not allowed to do this"  # noqa: S105
 STATUSES = {
     401: "unauthorized",
     403: "forbidden",
-    404: "not_found",
     409: "conflict",
     422: "validation_error",
     429: "rate_limited",
@@ -40,6 +39,12 @@ PAUSES: dict[str, Callable[[], dict[str, str]]] = {
     "429_reset": lambda: {"X-RateLimit-Reset": str(int(time.time()) + 3600)},
 }
 OTHERS: dict[str, dict[str, Any]] = {
+    "404": {"missing": True},
+    "404_text": {
+        "status": 404,
+        "body": b"404 page not found\n",
+        "content_type": "text/plain",
+    },
     "502_html": {"status": 502, "html": True},
     "200_html": {"html": True},
     "hang": {"hang": True},

@@ -175,6 +175,11 @@ class EvolutionServer(Gateway):
         message = f"Cannot {request.method} {request.path}"
         return self.error(404, "not_found", [message])
 
+    @override
+    def no_instance(self, request: web.Request) -> web.Response:
+        message = f'The "{request.match_info.get("id")}" instance does not exist'
+        return self.error(404, "not_found", [message])
+
     async def _guard_name(
         self, request: web.Request, route: str
     ) -> web.Response | None:
@@ -185,8 +190,7 @@ class EvolutionServer(Gateway):
             # the instances of another customer are on another server
             hidden = owner is not None and instance and instance.owner != owner
             if instance is None or hidden:
-                message = f'The "{name}" instance does not exist'
-                return self.error(404, "not_found", [message])
+                return self.no_instance(request)
             request["instance"] = instance
         if route == "create":
             name = self.new_name(await self.body_of(request))

@@ -178,9 +178,13 @@ class ExampleGateway(Gateway):
         return True, {}
 
     @override
+    def no_instance(self, request: web.Request) -> web.Response:
+        return self.error(404, "not_found", "No such number")
+
+    @override
     def session_of(self, request: web.Request) -> Session:
         if (session := super().session_of(request)) is None:
-            answer = self.error(404, "not_found", "No such number")
+            answer = self.no_instance(request)
             raise web.HTTPNotFound(text=answer.text, content_type="application/json")
         return session
 

@@ -32,7 +32,10 @@ class Fault:
     code: str | None = None
     """Of an error in the gateway's own form."""
     message: str = ""
+    missing: bool = False
+    """Whether the gateway says, in its own form, that the instance doesn't exist."""
     body: bytes | None = None
+    content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
     """Seconds before the answer is made."""
@@ -85,7 +88,7 @@ def _plain(fault: Fault) -> web.Response | None:
             status=fault.status or 200,
             body=fault.body or b"",
             headers=fault.headers,
-            content_type="application/json",
+            content_type=fault.content_type,
         )
     return None
 

@@ -213,6 +213,10 @@ class Gateway(Messages, ABC):
     def error(self, status: int, code: str, message: str) -> web.Response:
         """Return an error in this gateway's form."""
 
+    @abstractmethod
+    def no_instance(self, request: web.Request) -> web.Response:
+        """Return what this gateway answers about an instance that doesn't exist."""
+
     def event_of(self, session: Session) -> bytes:
         """Return the event that tells how an instance is now; needs `events`."""
         raise NotImplementedError
@@ -325,6 +329,8 @@ class Gateway(Messages, ABC):
         await request.read()
         fault = self._next_fault(route)
         await asyncio.sleep(fault.delay)
+        if fault.missing:
+            return self.no_instance(request)
         if fault.code and fault.status:
             response = self.error(fault.status, fault.code, fault.message)
             response.headers.update(fault.headers)

@@ -265,7 +265,7 @@ class WahaGateway(WahaMessages):
     async def one(self, request: web.Request) -> web.Response:
         """Return a session and the state of its engine."""
         if (session := self.session_of(request)) is None:
-            return self._not_found()
+            return self.no_instance(request)
         await self._sleep(self.engine_delay)
         return self._full(session)
 
@@ -306,7 +306,7 @@ class WahaGateway(WahaMessages):
     async def update(self, request: web.Request) -> web.Response:
         """Replace the whole configuration, and restart a running session."""
         if (session := self.session_of(request)) is None:
-            return self._not_found()
+            return self.no_instance(request)
         async with self._locked("update", session):
             self._configure(session, {"config": {}} | await self.body_of(request))
             if session.running:
@@ -317,7 +317,7 @@ class WahaGateway(WahaMessages):
     async def start(self, request: web.Request) -> web.Response:
         """Start a session; do nothing if it runs, also if it has failed."""
         if (session := self.session_of(request)) is None:
-            return self._not_found()
+            return self.no_instance(request)
         async with self._locked("connect", session):
             if not session.running:
                 session.start()
@@ -330,7 +330,7 @@ class WahaGateway(WahaMessages):
         """Stop a session; current servers do not mind an unknown one."""
         if (session := self.session_of(request)) is None:
             old = self.build < CURRENT_WAITS
-            return self._not_found() if old else web.Response(status=201)
+            return self.no_instance(request) if old else web.Response(status=201)
         async with self._locked("disconnect", session):
             await self._stop(session)
         return self._full(session, 201)
@@ -338,7 +338,7 @@ class WahaGateway(WahaMessages):
     async def restart(self, request: web.Request) -> web.Response:
         """Stop a session and start it again; the link stays."""
         if (session := self.session_of(request)) is None:
-            return self._not_found()
+            return self.no_instance(request)
         async with self._locked("restart", session):
             await self._stop(session)
             session.start()
@@ -347,7 +347,7 @@ class WahaGateway(WahaMessages):
     async def logout(self, request: web.Request) -> web.Response:
         """Unlink the phone, and start a session that was running again."""
         if (session := self.session_of(request)) is None:
-            return self._not_found()
+            return self.no_instance(request)
         async with self._locked("logout", session):
             running = await self._log_out(session)
             if running:

@@ -263,7 +263,8 @@ class WahaServer(Gateway):
         }
         return web.json_response(body, status=500)
 
-    def _not_found(self) -> web.Response:
+    @override
+    def no_instance(self, request: web.Request) -> web.Response:
         return self.error(404, "not_found", "Session not found")
 
     def _not_started(self, name: str) -> web.Response:

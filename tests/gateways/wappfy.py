@@ -211,14 +211,14 @@ class WappfyGateway(WappfyMessages):
     async def status(self, request: web.Request) -> web.Response:
         """Check the status of an instance."""
         if (session := self.session_of(request)) is None:
-            return self._not_found()
+            return self.no_instance(request)
         data = self._short(session) | {"phone_number": session.phone_number}
         return web.json_response({"data": data})
 
     async def connect(self, request: web.Request) -> web.Response:
         """Start the session."""
         if (session := self.session_of(request)) is None:
-            return self._not_found()
+            return self.no_instance(request)
         if session.running:
             return self.error(409, "conflict", "Instance is already started")
         session.start()
@@ -227,7 +227,7 @@ class WappfyGateway(WappfyMessages):
     async def qr(self, request: web.Request) -> web.Response:
         """Return the picture of the code that is valid now."""
         if (session := self.session_of(request)) is None:
-            return self._not_found()
+            return self.no_instance(request)
         if session.code is None:
             # not stated in the document
             return self.error(409, "conflict", "Instance does not wait for a scan")
@@ -237,7 +237,7 @@ class WappfyGateway(WappfyMessages):
     async def disconnect(self, request: web.Request) -> web.Response:
         """Stop the session."""
         if (session := self.session_of(request)) is None:
-            return self._not_found()
+            return self.no_instance(request)
         if not session.running:
             return self.error(409, "conflict", "Instance is already disconnected")
         session.stop()
@@ -246,21 +246,21 @@ class WappfyGateway(WappfyMessages):
     async def restart(self, request: web.Request) -> web.Response:
         """Start the session anew; the link stays."""
         if (session := self.session_of(request)) is None:
-            return self._not_found()
+            return self.no_instance(request)
         session.start()
         return web.Response()
 
     async def logout(self, request: web.Request) -> web.Response:
         """Unlink the phone."""
         if (session := self.session_of(request)) is None:
-            return self._not_found()
+            return self.no_instance(request)
         session.unlink()
         return web.Response()
 
     async def delete(self, request: web.Request) -> web.Response:
         """Delete an instance for good."""
         if (session := self.session_of(request)) is None:
-            return self._not_found()
+            return self.no_instance(request)
         del self.sessions[session.id]
         return web.Response()
 
@@ -303,7 +303,7 @@ class WappfyGateway(WappfyMessages):
         """Delete an address; what is answered is not documented."""
         one = self.webhooks.endpoints.get(request.match_info["webhook"])
         if one is None or one.owner != request["owner"]:
-            return self._not_found()
+            return self.no_instance(request)
         del self.webhooks.endpoints[one.id]
         return web.Response(status=204)
 
@@ -316,5 +316,6 @@ class WappfyGateway(WappfyMessages):
         if event in endpoint.events and session.owner == endpoint.owner:
             yield event, {"event": event, "data": {"instance_id": session.id}}
 
-    def _not_found(self) -> web.Response:
+    @override
+    def no_instance(self, request: web.Request) -> web.Response:
         return self.error(404, "not_found", "Instance not found")

@@ -54,7 +54,7 @@ class WappfyMessages(Gateway):
         """Send a message; the reference only queues it, and tells no ID."""
         session, body = self.session_of(request), await self.body_of(request)
         if session is None:
-            return self.error(404, "not_found", "Instance not found")
+            return self.no_instance(request)
         guide = self.send_form == "guide"
         try:
             values = _guide_values(body) if guide else _reference_values(body)
@@ -80,7 +80,7 @@ class WappfyMessages(Gateway):
     async def list_groups(self, request: web.Request) -> web.Response:
         """List the groups of an instance, a page at a time."""
         if self.session_of(request) is None:
-            return self.error(404, "not_found", "Instance not found")
+            return self.no_instance(request)
         offset = int(request.query.get("offset", "0"))
         limit = int(request.query.get("limit", GROUPS_PER_PAGE))
         groups = [*self.groups.items()][offset : offset + limit]
@@ -101,7 +101,7 @@ class WappfyMessages(Gateway):
     async def check(self, request: web.Request) -> web.Response:
         """Tell whether a phone number has WhatsApp."""
         if self.session_of(request) is None:
-            return self.error(404, "not_found", "Instance not found")
+            return self.no_instance(request)
         number = request.query.get("phone", "").lstrip("+")
         person = self.find_person(number)
         data = {

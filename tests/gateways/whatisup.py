@@ -189,13 +189,13 @@ class WhatIsUpGateway(WhatIsUpMessages):
     async def one(self, request: web.Request) -> web.Response:
         """Return the single instance."""
         if (session := self.session_of(request)) is None:
-            return self._not_found()
+            return self.no_instance(request)
         return web.json_response(self._object(session))
 
     async def qr(self, request: web.Request) -> web.Response:
         """Start the session if none runs, then wait up to about 10 s for a code."""
         if (session := self.session_of(request)) is None:
-            return self._not_found()
+            return self.no_instance(request)
         if session.state is State.CONNECTED:
             return self.error(404, "no_qr", "The instance is connected")
         if not session.running:
@@ -216,9 +216,10 @@ class WhatIsUpGateway(WhatIsUpMessages):
     async def delete(self, request: web.Request) -> web.Response:
         """Delete an instance softly."""
         if (session := self.session_of(request)) is None:
-            return self._not_found()
+            return self.no_instance(request)
         del self.sessions[session.id]
         return web.Response(status=204)
 
-    def _not_found(self) -> web.Response:
+    @override
+    def no_instance(self, request: web.Request) -> web.Response:
         return self.error(404, "not_found", "Instance not found")

@@ -52,7 +52,7 @@ class WhatIsUpMessages(Gateway):
     async def send(self, request: web.Request) -> web.Response:
         """Send a message to a person or a group."""
         if (session := self.session_of(request)) is None:
-            return self.error(404, "not_found", "Instance not found")
+            return self.no_instance(request)
         body = await self.body_of(request)
         to, content = body.get("to"), body.get("body")
         if (wrong := _wrong_content(to, content)) is not None:

@@ -31,6 +31,8 @@ PUBLIC = "https://home.example.com"
 """Address of Home Assistant on the internet."""
 POLL = 31.0
 """Seconds in which at least one poll happens."""
+SECOND_LIST = 6.0
+"""Seconds in which a list that lacks an instance is followed by another one."""
 STATUSES = {
     State.NEW: "created",
     State.BOOTING: "starting",
@@ -69,6 +71,12 @@ async def pass_polls(clock: Clock, polls: int) -> None:
     """Let a number of polls happen."""
     for _ in range(polls):
         await clock.run(POLL)
+
+
+async def poll_twice(entry: MockConfigEntry) -> None:
+    """Read two lists in a row, because one that lacks an instance proves nothing."""
+    for _ in range(2):
+        await entry.runtime_data.async_refresh()
 
 
 def status_of(gateway: Gateway, state: State) -> str:

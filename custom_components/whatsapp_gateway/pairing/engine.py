@@ -126,6 +126,7 @@ class _Watch:
         self.events = live_code.events
         self.down_since: float | None = None
         self.failing_since: float | None = None
+        self.missing_since: float | None = None
 
     async def next(self) -> Pairing:
         """Look at the instance once more, or hide a code that expires before that."""
@@ -160,7 +161,10 @@ class _Watch:
         except Closed:
             raise
         except NotFound:
-            return Pairing(phase=Phase.GONE)
+            # one answer may be wrong
+            self.missing_since = self.missing_since or asked_at
+            if asked_at - self.missing_since >= LOOK_INTERVAL:
+                return Pairing(phase=Phase.GONE)
         except Unauthorized:
             return Pairing(phase=Phase.UNAUTHORIZED)
         except RateLimited as err:
@@ -173,7 +177,7 @@ class _Watch:
             if monotonic() - self.failing_since > PATIENCE:
                 return _outcome(err)
         else:
-            self.failing_since = None
+            self.failing_since = self.missing_since = None
         return self._pairing()
 
     async def _advance(self) -> Phase:

@@ -136,7 +136,12 @@ class Evolution(EvolutionWebhooks):
         """List the rows of the database, each with its live state if possible."""
         rows = await self._fetch_rows()
         self._one_instance_key = bool(rows) and all(row.own_key for row in rows)
-        self._histories = {row.name: self._history(row) for row in rows}
+        names = {row.name for row in rows}
+        # one list that lacks an instance may be wrong
+        recent = names | self._rows.keys()
+        self._histories = {
+            name: history for name, history in self._histories.items() if name in recent
+        } | {row.name: self._history(row) for row in rows}
         self._rows = {row.name: row for row in rows}
         words = await self._live_words(rows)
         return tuple(

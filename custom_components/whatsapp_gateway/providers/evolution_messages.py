@@ -44,7 +44,14 @@ from .messages import (
     not_connected,
     not_on_whatsapp,
 )
-from .models import BadResponse, GatewayError, MaybeSent, Rejected, Unreachable
+from .models import (
+    BadResponse,
+    GatewayError,
+    MaybeSent,
+    NotFound,
+    Rejected,
+    Unreachable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -65,6 +72,7 @@ UNCLEAR = "unclear"
 """Code of our own for a failure that may have followed the sending of a message."""
 SIGNS_OF_NO_CONNECTION = ("Connection Closed", "reading 'onWhatsApp'")
 """Parts of the messages of errors that it answers."""
+_MISSING = re.compile(r'The ".*" instance does not exist|Instance ".*" not found')
 _EXCEPTION = re.compile(r"\w*Error\b")
 """Beginning of the message of an exception; refusals of a body have other words."""
 MAX_ENCODED = MAX_MEDIA * 4 // 3 + 1024 * 1024
@@ -258,6 +266,8 @@ def error_of(status: int, payload: Any, message: str) -> GatewayError | None:
     - The server answers with 400 to all that fails in a send, such as the database in
       which it keeps a message that it has sent.
     """
+    if status == HTTPStatus.NOT_FOUND and at(payload, "status") == status:
+        return NotFound() if _MISSING.fullmatch(message) else None
     if status not in {HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR}:
         return None
     details = at(payload, "response", "message")

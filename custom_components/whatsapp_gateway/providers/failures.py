@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+import re
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import (
@@ -17,10 +18,10 @@ from aiohttp import (
 
 from . import parsing
 from .models import (
+    BadResponse,
     GatewayError,
     InvalidCertificate,
     NoConnection,
-    NotFound,
     Rejected,
     Unauthorized,
     Unreachable,
@@ -39,10 +40,17 @@ TRANSIENT = {
 """Statuses worth retrying, even from a proxy."""
 MEANINGS: dict[int, type[GatewayError]] = {
     HTTPStatus.UNAUTHORIZED: Unauthorized,
-    HTTPStatus.NOT_FOUND: NotFound,
+    # only a gateway's own answer can say that an instance doesn't exist: a proxy also
+    # answers 404, while a gateway restarts
+    HTTPStatus.NOT_FOUND: BadResponse,
     # not transient: the server will not offer this before its next update
     HTTPStatus.NOT_IMPLEMENTED: Rejected,
 }
+_ROUTE = re.compile(
+    r"(?i:(no |the )?(route|path|endpoint|url)(?![a-z]))"
+    r"|.*\b(GET|POST|PUT|PATCH|DELETE)\b\W*/"
+)
+"""What a framework says of a path that it doesn't know, such as "Cannot GET /x"."""
 # all in seconds
 DEFAULT_RETRY_AFTER = 30.0
 MIN_RETRY_AFTER = 1.0
@@ -60,6 +68,11 @@ def asks_for_login(status: int, headers: Headers) -> bool:
     return status == HTTPStatus.UNAUTHORIZED and any(
         challenge.lower().startswith(("basic", "digest")) for challenge in challenges
     )
+
+
+def is_about_route(code: str, message: str) -> bool:
+    """Return whether a 404 says that a path doesn't exist, not an instance."""
+    return any(map(_ROUTE.match, (code, message)))
 
 
 def unreachable(err: Exception) -> Unreachable:

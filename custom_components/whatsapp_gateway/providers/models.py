@@ -149,7 +149,7 @@ class KeyBound(GatewayError):
 
 
 class NotFound(GatewayError):
-    """The instance doesn't exist in this account."""
+    """The gateway itself says that the instance doesn't exist in this account."""
 
 
 class RateLimited(GatewayError):

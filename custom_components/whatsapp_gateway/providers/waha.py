@@ -19,6 +19,7 @@ from . import parsing
 from .base import path_of
 from .failures import explanation
 from .http import loads
+from .message_parsing import at
 from .messages import not_connected
 from .models import (
     Action,
@@ -100,6 +101,11 @@ ERRORS: tuple[tuple[int, str, type[GatewayError], str, str | None], ...] = (
         Rejected,
         "The session is not waiting to be linked.",
         NOT_NOW,
+    ),
+    (404, "Session ", NotFound, "The session does not exist.", None),
+    *(
+        (404, beginning, Rejected, "The gateway no longer has this file.", None)
+        for beginning in ("File not found", "Cannot GET /api/files/")
     ),
     (422, 'Session "', NotFound, "The session does not exist.", None),
     (
@@ -189,9 +195,14 @@ class Waha(WahaMessages):
         if self._key_checks < MAX_KEY_CHECKS:
             await self._check_key()
         now = monotonic()
+        for session in sessions:
+            self._seen.setdefault(session.id, _Seen(session.status))
+        # one list that lacks a session may be wrong
+        recent = {session.id for session in (*sessions, *self._listed)}
         self._seen = {
-            session.id: self._seen.get(session.id) or _Seen(session.status)
-            for session in sessions
+            session_id: seen
+            for session_id, seen in self._seen.items()
+            if session_id in recent
         }
         shown = tuple(
             _settled(session, self._seen[session.id], now) for session in sessions
@@ -314,12 +325,16 @@ class Waha(WahaMessages):
     async def delete(self, instance_id: str) -> None:
         """Log a session out and delete it; also succeeds if it doesn't exist."""
         await self._http.request("DELETE", path_of(PATH, instance_id))
+        # another session may get its name
+        self._seen.pop(instance_id, None)
 
     @override
     async def server_version(self) -> str | None:
         try:
             answer = await self._http.get(VERSION)
-        except NotFound:
+        except BadResponse as err:
+            if err.status != HTTPStatus.NOT_FOUND:
+                raise
             answer = await self._http.get(OLD_VERSION)
         return parsing.optional_text(parsing.mapping(answer.json()), "version")
 
@@ -337,6 +352,10 @@ class Waha(WahaMessages):
         _, message = explanation(payload)
         if needs_connection(payload):
             return not_connected()
+        statuses = at(payload, "statusCode"), at(payload, "error", "code")
+        if status == HTTPStatus.NOT_FOUND and status not in statuses:
+            # not the server's own answer
+            return None
         for error_status, beginning, error, shown, code in ERRORS:
             if status == error_status and message.startswith(beginning):
                 return error(shown, code=code)

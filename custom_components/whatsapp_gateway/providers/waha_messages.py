@@ -53,7 +53,6 @@ from .messages import (
 from .models import (
     BadResponse,
     GatewayError,
-    NotFound,
     RateLimited,
     Rejected,
     Unreachable,
@@ -171,16 +170,13 @@ class WahaMessages(Provider):
     async def download(self, message: IncomingMessage) -> bytes:
         """Return the file of a message, which the server may keep for minutes only."""
         path = path_of_file(message)
-        try:
-            answer = await self._http.request(
-                "GET",
-                path,
-                time_limit=SEND_TIME_LIMIT,
-                max_body=MAX_MEDIA,
-                page_ok=message.kind is MessageKind.DOCUMENT,
-            )
-        except NotFound as err:
-            raise Rejected("The gateway no longer has this file.") from err
+        answer = await self._http.request(
+            "GET",
+            path,
+            time_limit=SEND_TIME_LIMIT,
+            max_body=MAX_MEDIA,
+            page_ok=message.kind is MessageKind.DOCUMENT,
+        )
         return answer.body
 
 

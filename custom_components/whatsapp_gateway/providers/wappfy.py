@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from . import parsing, wappfy_messages
 from .base import MAX_INSTANCES, Provider, path_of
-from .failures import explanation
+from .failures import explanation, is_about_route
 from .message_parsing import MAX_CHATS, sent_message
 from .messages import Call, not_connected
 from .models import (
@@ -274,9 +274,12 @@ class Wappfy(Provider):
     @staticmethod
     @override
     def _error_of(status: int, payload: Any) -> GatewayError | None:
-        code, _ = explanation(payload)
+        code, message = explanation(payload)
         if (code or "").upper() in wappfy_messages.NOT_CONNECTED:
             return not_connected()
+        own = isinstance(payload, dict) and payload.get("success") is False
+        if status == HTTPStatus.NOT_FOUND and own and code:
+            return None if is_about_route(code, message) else NotFound(code=code)
         return wappfy_messages.error_of(status, payload, code)
 
     @override

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, override
 
 from . import parsing, whatisup_messages
 from .base import Provider, path_of
-from .failures import explanation
+from .failures import explanation, is_about_route
 from .http import loads
 from .message_parsing import sent_message
 from .messages import not_connected
@@ -22,6 +22,7 @@ from .models import (
     InstanceChanged,
     InstanceStatus,
     KeyBound,
+    NotFound,
     QrCode,
     RateLimited,
 )
@@ -37,7 +38,10 @@ EVENTS = "/v1/events"
 CODE_EVENT = "qr.updated"
 STATUS_EVENTS = ("instance.", "channel.")
 """Beginnings of the names of events about an instance itself."""
+NO_CODE = "no_qr"
 NOT_CONNECTED = "not_connected"
+OWN_ERROR = {"error", "request_id"}
+"""Keys of every error."""
 
 
 class WhatIsUp(Provider):
@@ -119,7 +123,7 @@ class WhatIsUp(Provider):
         try:
             answer = await self._http.request("GET", path)
         except GatewayError as err:
-            if err.code == "no_qr":
+            if err.code == NO_CODE:
                 return None
             raise
         if not answer.body:
@@ -132,10 +136,7 @@ class WhatIsUp(Provider):
     @staticmethod
     @override
     def _is_own_answer(status: int, payload: dict[str, Any]) -> bool:
-        return status == HTTPStatus.UNAUTHORIZED and payload.keys() >= {
-            "error",
-            "request_id",
-        }
+        return status == HTTPStatus.UNAUTHORIZED and payload.keys() >= OWN_ERROR
 
     @override
     async def events(
@@ -163,8 +164,13 @@ class WhatIsUp(Provider):
     @staticmethod
     @override
     def _error_of(status: int, payload: Any) -> GatewayError | None:
-        code, _ = explanation(payload)
-        return not_connected() if code == NOT_CONNECTED else None
+        code, message = explanation(payload)
+        if code == NOT_CONNECTED:
+            return not_connected()
+        own = isinstance(payload, dict) and payload.keys() >= OWN_ERROR
+        if status == HTTPStatus.NOT_FOUND and own and code and code != NO_CODE:
+            return None if is_about_route(code, message) else NotFound(code=code)
+        return None
 
     @override
     async def delete(self, instance_id: str) -> None:
