@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from functools import partial
 from random import uniform
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -106,18 +105,27 @@ class Outbox:
                 await self._async_check_connected(queue, instance_id, number)
                 if chat_id != queue.last_chat:
                     await asyncio.sleep(queue.next_at - monotonic())
-                return await self._async_send_now(
-                    queue, instance_id, chat_id, message()
-                )
+                return await self._async_send_now(queue, instance_id, chat_id, message)
         except HomeAssistantError as err:
             return err
         finally:
             queue.waiting -= 1
 
     async def _async_send_now(
-        self, queue: _Queue, instance_id: str, chat_id: str, message: OutgoingMessage
+        self,
+        queue: _Queue,
+        instance_id: str,
+        chat_id: str,
+        build: Callable[[], OutgoingMessage],
     ) -> str | None:
-        send = partial(self._coordinator.provider.send, instance_id, chat_id, message)
+        provider, sent = self._coordinator.provider, self._coordinator.memory.sent
+
+        async def send() -> str | None:
+            message = build()
+            with sent.sending(instance_id, chat_id, message) as sending:
+                sending.message_id = await provider.send(instance_id, chat_id, message)
+            return sending.message_id
+
         try:
             with self._coordinator.translated_errors():
                 try:
