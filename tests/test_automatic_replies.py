@@ -16,6 +16,8 @@ from .harness.facts import needs
 from .harness.recipients import BEN, FAMILY, add_recipient, send
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -80,7 +82,6 @@ async def test_same(hass: HomeAssistant, gateway: Gateway, clock: Clock) -> None
     assert await reply(hass, "Yes") is None
     await clock.run(HOUR + 30, step=600)
     assert await reply(hass, "Yes") is None
-    assert await reply(hass, "Yes", reply_to="3EB0AA") == "same_reply"
     assert len(gateway.sent) == 5
 
 
@@ -194,9 +195,13 @@ async def test_forgotten_chats(
     assert await reply(hass, "Yes", BEN_ENTITY) is None
 
 
-@needs("messages", "message_ids", "media_content")
-async def test_pictures(hass: HomeAssistant, gateway: Gateway, tmp_path: Any) -> None:
-    """Two pictures without a text differ."""
+@needs("messages", "message_ids", "replies", "media_content")
+async def test_same_content(
+    hass: HomeAssistant, gateway: Gateway, tmp_path: Path
+) -> None:
+    """Two pictures without a text differ, and the quoted message doesn't matter."""
+    assert await reply(hass, "Yes") is None
+    assert await reply(hass, "Yes", reply_to="3EB0AA") == "same_reply"
     hass.config.allowlist_external_dirs = {str(tmp_path)}
     file = tmp_path / "door.jpg"
     outcomes = []
