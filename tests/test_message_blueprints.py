@@ -251,8 +251,8 @@ async def bring_to_each_other(home: Receiving, shop: Session) -> None:
         for message in home.gateway.sent[brought:]:
             brought += 1
             if message.session_id == home.session.id:
-                number = {"chat_id": FAMILY, "sender": "12025550188"}
-                await home.gateway.deliver(shop, text=message.text, **number)
+                text, sender = message.text, "12025550188"
+                await home.gateway.deliver(shop, FAMILY, text, sender=sender)
             else:
                 await home.get(message.text)
         await asyncio.sleep(0.5)

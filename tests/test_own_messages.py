@@ -12,7 +12,7 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.setup import async_setup_component
 
 from custom_components.whatsapp_gateway import sent
-from custom_components.whatsapp_gateway.const import DOMAIN
+from custom_components.whatsapp_gateway.memory import MEMORIES
 from custom_components.whatsapp_gateway.providers.message_parsing import bare_id
 
 from .gateways.machine import State
@@ -259,10 +259,7 @@ async def test_removed_account(home: Receiving, clock: Clock) -> None:
     assert await home.hass.config_entries.async_reload(home.entry.entry_id)
     assert home.coordinator.memory is memory
     await home.hass.config_entries.async_remove(home.entry.entry_id)
-    assert not any(home.hass.data[key] for key in home.hass.data if key == KEY)
-
-
-KEY = f"{DOMAIN}_memories"
+    assert not home.hass.data[MEMORIES]
 
 
 async def test_forgotten(

@@ -72,7 +72,7 @@ class Asked:
         call = home.hass.services.async_call(
             DOMAIN, "ask_question", data, blocking=True, return_response=True
         )
-        self.task = asyncio.create_task(call)
+        self.task: asyncio.Task[Any] = asyncio.create_task(call)
 
     @property
     def number(self) -> int | None:

@@ -63,8 +63,12 @@ async def report(
 ) -> None:
     """Let the server report a message or a reaction."""
     times = {"timestamp": time.time(), "fromMe": False, "source": "app"}
-    event = {"event": name, "session": home.session.id, "engine": engine}
-    event["payload"] = times | payload
+    event = {
+        "event": name,
+        "session": home.session.id,
+        "engine": engine,
+        "payload": times | payload,
+    }
     await home.gateway.events.send(json.dumps(event).encode())
     await clock.run(SOON)
 
