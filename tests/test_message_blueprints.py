@@ -19,20 +19,22 @@ from pytest_homeassistant_custom_component.common import (
     setup_test_component_platform,
 )
 
-from custom_components.whatsapp_gateway.const import DOMAIN
-
+from .gateways.machine import State
 from .harness.facts import needs
 from .harness.helpers import state_of, until
 from .harness.receiving import BEN, FAMILY, MESSAGE, Receiving, start
 from .harness.recipients import add_recipient
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
     from homeassistant.util.json import JsonObjectType
     from pytest_homeassistant_custom_component.common import MockConfigEntry
     from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
     from .gateways import Gateway
+    from .gateways.machine import Session
     from .harness.clock import Clock
 
 BLUEPRINTS = Path(__file__).parents[1] / "blueprints"
@@ -107,14 +109,20 @@ def sent(home: Receiving) -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def assist(hass: HomeAssistant) -> list[ServiceCall]:
-    """Let the action of Assist say what it is told; return what it is called with."""
+def answers() -> Callable[[str], str]:
+    """Return what makes the answer of Assist from what it is told: the same."""
+    return str
+
+
+@pytest.fixture
+def assist(hass: HomeAssistant, answers: Callable[[str], str]) -> list[ServiceCall]:
+    """Let the action of Assist answer; return what it is called with."""
     calls: list[ServiceCall] = []
 
     @callback
     def process(call: ServiceCall) -> ServiceResponse:
         calls.append(call)
-        text = call.data["text"]
+        text = answers(call.data["text"])
         speech: JsonObjectType = {"plain": {"speech": text}} if text else {}
         return {"response": {"speech": speech}, "conversation_id": "any"}
 
@@ -179,6 +187,77 @@ async def test_assist_says_nothing(
     assert sent(home) == []
 
 
+INVISIBLE = ["   ", "\n", "\u200e", "\u200b\ufeff", "\u2060 \u00ad", "\u3164", "\ufe0f"]
+
+
+@needs("receiving")
+@pytest.mark.parametrize("text", INVISIBLE, ids=ascii)
+async def test_assist_ignores_blank_texts(
+    home: Receiving, assist: list[ServiceCall], clock: Clock, text: str
+) -> None:
+    """Assist isn't asked about a message of which nothing can be seen."""
+    inputs = {"message": MESSAGE, "recipients": ["notify.ben"], "quote": False}
+    await automate(home.hass, "answer_with_assist", **inputs)
+    await home.get(text)
+    await clock.run(SENT)
+    assert assist == []
+    await home.get(f"{text}👍{text}")
+    await clock.run(SENT)
+    assert len(assist) == len(sent(home)) == 1
+
+
+SORRY = "Sorry, I couldn't understand that"
+
+
+@needs("receiving")
+@pytest.mark.parametrize(
+    "answers", [lambda _: SORRY, "{}.".format], ids=["same", "varied"]
+)
+@pytest.mark.usefixtures("assist")
+async def test_two_assistants(
+    home: Receiving, clock: Clock, answers: Callable[[str], str]
+) -> None:
+    """Two numbers that answer each other with the blueprint come to an end."""
+    hass, gateway, entry = home.hass, home.gateway, home.entry
+    shop = gateway.add("Shop", State.CONNECTED)
+    await home.coordinator.async_refresh()
+    await home.until_ready()
+    add_recipient(hass, entry, shop, FAMILY, "Other")
+    await clock.run(1)
+    inputs = {"recipients": ["notify.ben", "notify.other"], "quote": False}
+    path = "whatsapp_gateway/answer_with_assist.yaml"
+    uses = [
+        {"path": path, "input": {**inputs, "message": entity_id}}
+        for entity_id in (MESSAGE, "event.shop_message")
+    ]
+    config = {"automation": [{"use_blueprint": use} for use in uses]}
+    assert await async_setup_component(hass, "automation", config)
+
+    bring = asyncio.create_task(bring_to_each_other(home, shop))
+    await home.get("Hello, who is there?")
+    await clock.run(50)
+    exchange = sent(home)
+    rounds = 1 if answers("") == SORRY else 5
+    assert [chat for chat, _ in exchange] == [BEN, FAMILY] * rounds
+    await clock.run(600)
+    assert sent(home) == exchange
+    bring.cancel()
+
+
+async def bring_to_each_other(home: Receiving, shop: Session) -> None:
+    """Let each of two numbers receive what the other one sends."""
+    brought = 0
+    while True:
+        for message in home.gateway.sent[brought:]:
+            brought += 1
+            if message.session_id == home.session.id:
+                text, sender = message.text, "12025550188"
+                await home.gateway.deliver(shop, FAMILY, text, sender=sender)
+            else:
+                await home.get(message.text)
+        await asyncio.sleep(0.5)
+
+
 def tell(number: int) -> list[dict[str, Any]]:
     """Return the actions of a choice."""
     data = {"number": number, "answer": "{{ answer }}", "by": "{{ sender_name }}"}
@@ -228,18 +307,18 @@ async def test_question(
 
 
 @needs("receiving")
+@pytest.mark.parametrize("seconds", [0, 3])
 async def test_question_answered_at_once(
-    home: Receiving, told: list[ServiceCall], clock: Clock
+    home: Receiving, told: list[ServiceCall], clock: Clock, seconds: int
 ) -> None:
     """An answer may arrive before the gateway says that it has sent the question."""
     await automate(home.hass, "ask_question", **question())
-
-    async def send(_call: ServiceCall) -> None:
-        await home.get("no")
-        await asyncio.sleep(1)
-
-    home.hass.services.async_register(DOMAIN, "send_message", send)
+    home.gateway.fail("send", late=5)
     home.hass.bus.async_fire("ask")
+    await until(lambda: home.gateway.sent)
+    await clock.run(seconds)
+    await home.get("no")
+    await home.get("Maybe later")
     await clock.run(SENT)
 
     [call] = told

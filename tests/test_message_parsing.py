@@ -10,12 +10,15 @@ import pytest
 from custom_components.whatsapp_gateway.providers.message_content import content_of
 from custom_components.whatsapp_gateway.providers.message_parsing import (
     Lids,
+    bare_id,
+    chat_in_id,
     chat_of,
     chats_of,
     file_name,
     first_chat,
     identifier,
     kind_of_file,
+    member_in_id,
     moment,
     remember,
 )
@@ -282,3 +285,29 @@ def test_memory() -> None:
     remember(memory, 5000, 0)
     assert 1 not in memory
     assert {0, 2, 5000} <= memory.keys()
+
+
+@pytest.mark.parametrize(
+    ("message_id", "parts"),
+    [
+        ("3EB0AA", ("3EB0AA", None, None)),
+        ("true_4915100000010@c.us_3EB0AA", ("3EB0AA", "4915100000010@c.us", None)),
+        ("true_491@s.whatsapp.net_3EB0AA", ("3EB0AA", "491@s.whatsapp.net", None)),
+        ("false_2111@lid_3EB0AA", ("3EB0AA", "2111@lid", None)),
+        ("true_1203-15@g.us_3EB0AA", ("3EB0AA", "1203-15@g.us", None)),
+        ("true_1203@g.us_3EB0AA_491@c.us", ("3EB0AA", "1203@g.us", "491@c.us")),
+        ("true_1203@g.us_3EB0AA_2111@lid", ("3EB0AA", "1203@g.us", "2111@lid")),
+        # other gateways have IDs of their own
+        ("msg_01_3EB0AA", ("msg_01_3EB0AA", None, None)),
+        ("true_01_3EB0AA", ("true_01_3EB0AA", None, None)),
+        ("true_491@c.us_", ("true_491@c.us_", None, None)),
+        ("true_491@c.us", ("true_491@c.us", None, None)),
+        ("", ("", None, None)),
+    ],
+)
+def test_forms_of_ids(
+    message_id: str, parts: tuple[str, str | None, str | None]
+) -> None:
+    """An ID may have the chat and the sender in it."""
+    found = (bare_id(message_id), chat_in_id(message_id), member_in_id(message_id))
+    assert found == parts

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from datetime import timedelta
 import json
 import logging
 from pathlib import Path
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +18,7 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers import restore_state
 from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.components.recorder.common import (
     async_wait_recording_done,
 )
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     from .gateways import Gateway
     from .harness.clock import Clock
 
+BLUEPRINTS = Path(__file__).parents[1] / "blueprints"
 ROSA, SAM = "12025550171", "12025550182"
 PERSON = "@s.whatsapp.net"
 PLANTED = {
@@ -85,6 +90,13 @@ def _integration(
     socket_enabled: None,
 ) -> None:
     """Have a storage and a database before all else."""
+
+
+@pytest.fixture
+async def assist(hass: HomeAssistant, _integration: None) -> None:
+    """Have the real Assist before Home Assistant's own server is started."""
+    for component in ("homeassistant", "conversation"):
+        assert await async_setup_component(hass, component, {})
 
 
 @pytest.fixture
@@ -201,6 +213,110 @@ async def test_day(
     assert found["recipient's name"] >= CONFIGURATION
     assert found["recipient's text"] == (SHOWN if receive != "no" else set())
     assert bool(found["other sender's text"]) is (receive == "everyone")
+
+
+SPOKEN, REPLY = "plantedspoken", "plantedreply"
+PASSED_ON = (SPOKEN, REPLY, "plantedquestion", "plantedcaption", "plantedsummary")
+"""What the automations of blueprints pass on, in lower case."""
+WITHOUT_CALLS = {"exclude": {"event_types": ["call_service"]}}
+"""The setting of the recorder that the README describes."""
+
+
+async def use_blueprints(home: Receiving, clock: Clock, tmp_path: Path) -> None:
+    """Let each blueprint pass something on, with the real Assist."""
+    hass = home.hass
+    hass.config.config_dir = str(tmp_path)
+    (tmp_path / "blueprints").symlink_to(BLUEPRINTS)
+    at = (dt_util.now() + timedelta(minutes=1)).strftime("%H:%M:%S")
+    ask = [{"trigger": "event", "event_type": "ask"}]
+    recipients: dict[str, Any] = {"recipients": ["notify.rosalind"]}
+    inputs: dict[str, dict[str, Any]] = {
+        "answer_with_assist": {"message": MESSAGE, "quote": False, **recipients},
+        "ask_question": {
+            "triggers": ask,
+            "recipient": "notify.rosalind",
+            "question": "PlantedQuestion",
+            "choice_1": "PlantedSpoken",
+        },
+        "camera_picture": {
+            "triggers": ask,
+            "camera": "camera.none",
+            "caption": "PlantedCaption",
+            **recipients,
+        },
+        "daily_summary": {"time": at, "text": "PlantedSummary", **recipients},
+    }
+    config: list[dict[str, Any]] = [
+        {
+            "id": name,
+            "alias": name,
+            "use_blueprint": {"path": f"{DOMAIN}/{name}.yaml", "input": values},
+        }
+        for name, values in inputs.items()
+    ]
+    answer = {"set_conversation_response": "PlantedReply"}
+    sentence = {"trigger": "conversation", "command": ["PlantedSpoken"]}
+    config.append(
+        {"id": "say", "alias": "say", "triggers": sentence, "actions": answer}
+    )
+    file = tmp_path / "configuration.yaml"
+    file.write_text(json.dumps({"automation": config}))
+    await hass.services.async_call("automation", "reload", blocking=True)
+    hass.bus.async_fire("ask")
+    await clock.run(20)
+    await home.get("PlantedSpoken", chat_id=ROSA + PERSON)
+    await clock.run(100)
+    off = {"entity_id": "automation.daily_summary"}
+    await hass.services.async_call("automation", "turn_off", off, blocking=True)
+
+
+@pytest.mark.usefixtures("assist")
+@pytest.mark.parametrize(
+    "recorder_config", [None, WITHOUT_CALLS], ids=["default", "without_calls"]
+)
+async def test_blueprints(
+    home: Receiving,
+    clock: Clock,
+    tmp_path: Path,
+    hass_storage: dict[str, Any],
+    recorder_config: dict[str, Any] | None,
+    recorder_db_url: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What blueprints pass on is in the database, unless calls are not recorded."""
+    await home.choose("recipients")
+    await use_blueprints(home, clock, tmp_path)
+    texts = {message.text.lower() for message in home.gateway.sent}
+    assert texts >= {REPLY, "plantedquestion\n\n1. plantedspoken\n2. no"}
+    searched = await places(home, hass_storage)
+    searched["log"] = log(caplog)
+    for text in PASSED_ON:
+        found = {
+            place
+            for place, value in searched.items()
+            if text in json.dumps(value, default=str).lower()
+        }
+        assert found <= SHOWN, text
+    database = content(recorder_db_url).lower()
+    recorded = {text for text in PASSED_ON if text in database}
+    assert recorded == (set() if recorder_config else {*PASSED_ON})
+    assert ROSA not in database
+    # the calls of actions are the only place
+    assert delete_calls(recorder_db_url) >= len(recorded)
+    assert "planted" not in content(recorder_db_url).lower()
+
+
+def delete_calls(database: str) -> int:
+    """Delete the recorded calls of actions; return how many there were."""
+    with closing(sqlite3.connect(database.removeprefix("sqlite:///"))) as connection:
+        found = connection.execute(
+            "DELETE FROM event_data WHERE data_id IN (SELECT data_id FROM events "
+            "JOIN event_types USING (event_type_id) WHERE event_types.event_type = 'call_service')"
+        )
+        connection.commit()
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return found.rowcount
 
 
 def allowed(what: str, receive: str) -> set[str]:

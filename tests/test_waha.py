@@ -945,7 +945,11 @@ async def test_engines(
     with pytest.raises(Unreachable):
         await task
 
-    *others, own, reacted = [one for one in seen if isinstance(one, IncomingMessage)]
+    messages = [one for one in seen if isinstance(one, IncomingMessage)]
+    if engine == "WPP":
+        # it can't tell that the API has reacted
+        assert messages.pop(0).from_me
+    *others, own, reacted = messages
     assert [one.kind for one in others] == [*KINDS, MessageKind.OTHER] or (
         engine in {"WEBJS", "WPP"}
     )
@@ -999,7 +1003,6 @@ async def test_kinds(
     [
         {},
         {"id": 7, "from": "1@c.us", "body": "hi"},
-        {"id": "false_1@c.us_3EB0", "from": "1@c.us", "fromMe": True, "body": "hi"},
         {"id": "true_1@c.us_3EB0", "to": "1@c.us", "fromMe": True, "source": "api"},
         {"id": "3EB0", "body": "from nobody"},
         {"id": "false_status@broadcast_3EB0", "from": "1@c.us", "body": "my day"},

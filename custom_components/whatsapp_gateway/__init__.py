@@ -12,7 +12,7 @@ from .coordinator import GatewayCoordinator
 from .devices import async_update_other_accounts
 from .issues import async_delete_issues, async_delete_issues_of_disabled
 from .media_view import MediaView
-from .number_check import async_forget_numbers
+from .memory import async_forget
 from .services import async_setup_services
 from .webhook import async_remove_webhook
 
@@ -70,6 +70,6 @@ async def async_unload_entry(hass: HomeAssistant, entry: GatewayConfigEntry) -> 
 async def async_remove_entry(hass: HomeAssistant, entry: GatewayConfigEntry) -> None:
     """Delete what an account leaves behind."""
     async_delete_issues(hass, entry.entry_id)
-    async_forget_numbers(hass, entry)
+    async_forget(hass, entry.entry_id)
     await async_remove_webhook(hass, entry)
     async_update_other_accounts(hass, entry)

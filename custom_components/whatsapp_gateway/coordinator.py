@@ -39,6 +39,7 @@ from .errors import failed
 from .inbox import Inbox
 from .issues import Problems
 from .linked import LinkedInstances
+from .memory import async_memory_of
 from .outbox import Outbox
 from .pairing.live_code import LiveCode
 from .providers.models import (
@@ -119,6 +120,7 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         self.push = Push(self) if has_events else None
         self.webhook = Webhook(self)
         self.details = Details(self)
+        self.memory = async_memory_of(hass, entry.entry_id)
         self.inbox = Inbox(self)
         self.provider.receives = self.inbox.receive is not Receive.NO
         self.outbox = Outbox(self)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
-from .const import DOMAIN
+from .const import DOMAIN, ERROR_KEYS
+from .providers.models import MaybeSent
 
 
 def invalid(key: str, **placeholders: str) -> ServiceValidationError:
@@ -14,6 +15,11 @@ def invalid(key: str, **placeholders: str) -> ServiceValidationError:
         translation_key=key,
         translation_placeholders=placeholders,
     )
+
+
+def is_maybe_sent(err: object) -> bool:
+    """Return whether an error leaves open if the message was sent."""
+    return getattr(err, "translation_key", None) == ERROR_KEYS[MaybeSent]
 
 
 def failed(key: str, **placeholders: str) -> HomeAssistantError:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from .coordinator import GatewayCoordinator
     from .providers.messages import IncomingMessage, MessageEvent
+    from .sent import SentMessages
 
     type Listener = Callable[[IncomingMessage], None]
 
@@ -55,11 +56,17 @@ class Inbox:
         self._remembered: dict[tuple[str, str, MessageEvent], None] = {}
         self._files: dict[tuple[str, str], IncomingMessage] = {}
         self._listeners: dict[str, Listener] = {}
+        self._held = 0
+        """Number of own messages that wait for the answer to a send."""
         self._warned = False
         self.events: Counter[str] = Counter()
         """Number of messages that were handed over, by their event."""
         self.dropped: Counter[str] = Counter()
         """Number of messages that were not handed over, by the reason."""
+
+    @property
+    def _sent(self) -> SentMessages:
+        return self._coordinator.memory.sent
 
     @property
     def receive(self) -> Receive:
@@ -72,7 +79,7 @@ class Inbox:
     @property
     def queued(self) -> int:
         """Number of messages that wait."""
-        return len(self._queue)
+        return len(self._queue) + self._held
 
     @callback
     def async_subscribe(self, instance_id: str, listener: Listener) -> CALLBACK_TYPE:
@@ -100,13 +107,32 @@ class Inbox:
             self.dropped["old"] += 1
         elif key in self._remembered:
             self.dropped["duplicate"] += 1
-        elif len(self._queue) >= MAX_QUEUED:
+        elif self.queued >= MAX_QUEUED:
             self.dropped["too_many"] += 1
             self._warn()
         else:
             remember(self._remembered, key, None, MAX_REMEMBERED)
-            self._queue.append(message)
-            self._arrived.set()
+            if message.from_me and self._sent.is_sending(message.instance_id):
+                self._coordinator.config_entry.async_create_background_task(
+                    self._coordinator.hass,
+                    self._async_hold(message),
+                    f"{self._coordinator.name} own message",
+                )
+            else:
+                self._enqueue(message)
+
+    def _enqueue(self, message: IncomingMessage) -> None:
+        self._queue.append(message)
+        self._arrived.set()
+
+    async def _async_hold(self, message: IncomingMessage) -> None:
+        """Hold an own message back: it may be the one that is being sent."""
+        self._held += 1
+        try:
+            await self._sent.async_wait(message.instance_id)
+        finally:
+            self._held -= 1
+        self._enqueue(message)
 
     def _warn(self) -> None:
         if not self._warned:
@@ -134,6 +160,9 @@ class Inbox:
         wanted = chats is None or message.chat_id in chats
         if wanted or message.chat_id.endswith(LID):
             message = await self._coordinator.provider.complete(message)
+        if message.from_me and self._sent.recognize(message):
+            self.dropped["sent_by_us"] += 1
+            return None
         if wanted or (chats and message.chat_id in chats):
             return message
         self.dropped["other_chat"] += 1
@@ -150,6 +179,7 @@ class Inbox:
         }
 
     def _hand_over(self, message: IncomingMessage) -> None:
+        self._coordinator.memory.questions.offer(message)
         if (listener := self._listeners.get(message.instance_id)) is None:
             # the entity is disabled, or not added yet
             self.dropped["no_entity"] += 1

@@ -40,6 +40,7 @@ ATTR_MENTIONS = "mentions"
 ATTR_POLL_OPTIONS = "poll_options"
 ATTR_POLL_MULTIPLE = "poll_multiple"
 ATTR_REACTION = "reaction"
+ATTR_AUTOMATIC_REPLY = "automatic_reply"
 ATTR_MEDIA_CONTENT_ID = "media_content_id"
 
 CONTENTS = (
@@ -94,6 +95,7 @@ SEND_SCHEMA = vol.Schema(
             extra=vol.ALLOW_EXTRA,
         ),
         vol.Optional(ATTR_REACTION): NOT_EMPTY,
+        vol.Optional(ATTR_AUTOMATIC_REPLY, default=False): cv.boolean,
     }
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+import logging
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.components.notify import DATA_COMPONENT
@@ -30,6 +31,7 @@ from .media import (
     send_as,
 )
 from .message_fields import (
+    ATTR_AUTOMATIC_REPLY,
     ATTR_FILE,
     ATTR_FILENAME,
     ATTR_MEDIA,
@@ -45,15 +47,18 @@ from .message_fields import (
 )
 from .permissions import async_check_control
 from .providers.models import Feature
+from .replies import SkipReason
 from .targets import DEVICE_SCHEMA, instance_of, targets_by_address, targets_by_entity
 from .texts import async_explain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from .media_view import MediaView
     from .providers.messages import Media, OutgoingMessage, SentMessage
     from .targets import Target
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @callback
@@ -103,11 +108,10 @@ async def _async_send_message(view: MediaView, call: ServiceCall) -> ServiceResp
         check_features(target.coordinator.provider, call.data)
     media = await _async_load_media(view, call.hass, call.data, targets)
     message = message_of(call.data, media, mentions)
-    results = await asyncio.gather(
-        *(_async_send(view, target, message) for target in targets)
-    )
+    send = _async_reply if call.data[ATTR_AUTOMATIC_REPLY] else _async_send
+    results = await asyncio.gather(*(send(view, target, message) for target in targets))
     failures = [
-        f"{target.name}: {await _async_reason(call.hass, result)}"
+        f"{target.name}: {await async_reason(call.hass, result)}"
         for target, result in zip(targets, results, strict=True)
         if isinstance(result, HomeAssistantError)
     ]
@@ -117,8 +121,7 @@ async def _async_send_message(view: MediaView, call: ServiceCall) -> ServiceResp
         "messages": [
             {
                 **({"entity_id": target.entity_id} if target.entity_id else {}),
-                "to": result.chat_id,
-                "message_id": result.id,
+                **_outcome(target, result),
             }
             for target, result in zip(targets, results, strict=True)
             if not isinstance(result, HomeAssistantError)
@@ -162,18 +165,45 @@ async def _async_load_media(
     return send_as(media, data[ATTR_SEND_AS], data.get(ATTR_FILENAME))
 
 
+def _outcome(target: Target, result: SentMessage | SkipReason) -> dict[str, str | None]:
+    """Return what the response tells of one message."""
+    if isinstance(result, SkipReason):
+        return {"to": target.chat_id, "message_id": None, "skipped": result}
+    return {"to": result.chat_id, "message_id": result.id}
+
+
+async def _async_reply(
+    view: MediaView, target: Target, message: OutgoingMessage
+) -> SentMessage | SkipReason | HomeAssistantError:
+    """Send an automatic reply to one recipient, unless that could go on forever."""
+    coordinator = target.coordinator
+    result = await coordinator.memory.replies.async_send(
+        target.instance_id,
+        target.chat_id,
+        message,
+        partial(_async_send, view, target, message),
+    )
+    if isinstance(result, SkipReason):
+        _LOGGER.debug("%s: automatic reply skipped: %s", coordinator.name, result)
+    return result
+
+
 async def _async_send(
     view: MediaView, target: Target, message: OutgoingMessage
 ) -> SentMessage | HomeAssistantError:
     """Send a message to one recipient; return what was sent or what went wrong."""
+    features = target.coordinator.provider.features
+    return await async_send(target, lambda: for_gateway(message, features, view))
+
+
+async def async_send(
+    target: Target, build: Callable[[], OutgoingMessage]
+) -> SentMessage | HomeAssistantError:
+    """Send what is built just before; return what was sent or what went wrong."""
     coordinator = target.coordinator
-    features = coordinator.provider.features
     try:
         sent = await coordinator.outbox.async_send(
-            target.instance_id,
-            target.chat_id,
-            lambda: for_gateway(message, features, view),
-            to_check=target.to_check,
+            target.instance_id, target.chat_id, build, to_check=target.to_check
         )
     except HomeAssistantError as err:
         return err
@@ -186,7 +216,7 @@ async def _async_send(
     return sent
 
 
-async def _async_reason(hass: HomeAssistant, err: HomeAssistantError) -> str:
+async def async_reason(hass: HomeAssistant, err: HomeAssistantError) -> str:
     """Return the text of an error, in the language of the server."""
     placeholders = err.translation_placeholders or {}
     return await async_explain(hass, str(err.translation_key), **placeholders)

@@ -5,30 +5,17 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from homeassistant.core import callback
-from homeassistant.util.hass_dict import HassKey
-
-from .const import DOMAIN
 from .providers.message_parsing import remember
 from .providers.messages import PERSON
 from .providers.models import Feature
 
 if TYPE_CHECKING:
-    from homeassistant.config_entries import ConfigEntry
-    from homeassistant.core import HomeAssistant
-
     from .coordinator import GatewayCoordinator
 
 KEPT_FOR: Final = 24 * 60 * 60.0
 """Seconds after which a number is checked again."""
 MAX_CHECKED: Final = 1000
 """Number of answers of an account that are remembered."""
-
-type Answers = dict[tuple[str, str], tuple[float, str]]
-"""When a number was checked for an instance, of the monotonic clock, and its chat."""
-
-CHECKED: HassKey[dict[str, Answers]] = HassKey(f"{DOMAIN}_checked_numbers")
-"""The answers of each account, which outlive a reload."""
 
 
 async def async_find_person(
@@ -41,18 +28,11 @@ async def async_find_person(
     """
     if Feature.NUMBER_CHECK not in coordinator.provider.features:
         return phone_number + PERSON
-    accounts = coordinator.hass.data.setdefault(CHECKED, {})
-    answers = accounts.setdefault(coordinator.config_entry.entry_id, {})
+    checked = coordinator.memory.checked_numbers
     key = instance_id, phone_number
-    if (known := answers.get(key)) and monotonic() - known[0] < KEPT_FOR:
+    if (known := checked.get(key)) and monotonic() - known[0] < KEPT_FOR:
         return known[1]
     chat_id = await coordinator.provider.find_person(instance_id, phone_number)
     if chat_id is not None:
-        remember(answers, key, (monotonic(), chat_id), MAX_CHECKED)
+        remember(checked, key, (monotonic(), chat_id), MAX_CHECKED)
     return chat_id
-
-
-@callback
-def async_forget_numbers(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Forget the answers of an account that is removed."""
-    hass.data.get(CHECKED, {}).pop(entry.entry_id, None)

@@ -124,23 +124,29 @@ class Outbox:
                     chat_id = await self._async_check_number(instance_id, chat_id)
                 if chat_id != queue.last_chat:
                     await asyncio.sleep(queue.next_at - monotonic())
-                return await self._async_send_now(
-                    queue, instance_id, chat_id, message()
-                )
+                return await self._async_send_now(queue, instance_id, chat_id, message)
         except HomeAssistantError as err:
             return err
         finally:
             queue.waiting -= 1
 
     async def _async_send_now(
-        self, queue: _Queue, instance_id: str, chat_id: str, message: OutgoingMessage
+        self,
+        queue: _Queue,
+        instance_id: str,
+        chat_id: str,
+        build: Callable[[], OutgoingMessage],
     ) -> SentMessage:
+        provider, memory = self._coordinator.provider, self._coordinator.memory
+
         async def send() -> SentMessage:
+            message = build()
             queue.sending = asyncio.current_task()
             try:
-                return await self._coordinator.provider.send(
-                    instance_id, chat_id, message
-                )
+                with memory.sent.sending(instance_id, chat_id, message) as sending:
+                    answer = await provider.send(instance_id, chat_id, message)
+                    sending.message_id = answer.id
+                return answer
             finally:
                 queue.sending = None
 

@@ -23,6 +23,7 @@ from .media_services import async_setup_media_services
 from .message_services import async_setup_message_services
 from .permissions import async_check_admin
 from .providers.models import Feature
+from .question_services import async_setup_question_services
 from .targets import DEVICE_SCHEMA, coordinator_of, instance_of
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def async_setup_services(hass: HomeAssistant, media_view: MediaView) -> None:
         DOMAIN, "delete_instance", _async_delete_instance, DEVICE_SCHEMA
     )
     async_setup_message_services(hass, media_view)
+    async_setup_question_services(hass)
     async_setup_media_services(hass)
 
 

@@ -237,7 +237,8 @@ class EvolutionMessages(EvolutionRows):
     async def report(self, session: Session, message: DeliveredMessage) -> None:
         """Call the webhook of the instance, if it is to be called for messages."""
         assert isinstance(session, EvolutionInstance)
-        event = "send.message" if message.by_client else "messages.upsert"
+        by_client = message.by_client and not self.forgets_own
+        event = "send.message" if by_client else "messages.upsert"
         for endpoint in self.webhooks.active:
             wanted = event.replace(".", "_").upper() in endpoint.events
             if endpoint.id == session.uuid and wanted:

@@ -118,6 +118,11 @@ class Messages:
         """Whether a check of a number names the LID of the person, if it is known."""
         self.groups = dict(GROUPS)
         """Name of each group by its ID."""
+        self.forgets_own = False
+        """Whether what a client has sent is reported as if the phone had sent it.
+
+        Only gateways that report own messages do that, after a restart for example.
+        """
         self.lids = dict(LIDS)
         """Digits of the LID of a person, by the digits of the phone number."""
 

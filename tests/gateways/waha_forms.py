@@ -30,6 +30,8 @@ class WahaForms(WahaPairing):
         """Whether the server downloads the files of messages."""
         self.keeps_files = True
         """Whether the downloaded files are still there."""
+        self.tells_reactors = True
+        """Whether the engine WPP is told who reacts to a message."""
 
     @property
     def in_browser(self) -> bool:
@@ -68,6 +70,10 @@ class WahaForms(WahaPairing):
             parts.append(self.sender_form(session, message))
         return "_".join(parts)
 
+    def source_of(self, message: DeliveredMessage) -> str:
+        """Return who has sent a message; a restarted server has forgotten the API."""
+        return "api" if message.by_client and not self.forgets_own else "app"
+
     def reaction_form(
         self, session: Session, message: DeliveredMessage
     ) -> dict[str, Any]:
@@ -76,13 +82,17 @@ class WahaForms(WahaPairing):
         member = sender if message.in_group else None
         people: dict[str, Any] = {"from": chat, "to": member, "participant": member}
         if self.in_browser:
+            # not the group, but who reacts
             people = {"from": sender, "to": chat, "participant": sender}
+        if self.engine == "WPP" and not self.tells_reactors:
+            reactor = "" if message.in_group else chat
+            people = {"from": reactor, "to": chat, "participant": reactor}
         return {
             "id": message.id,
             # the only time that may have a fraction
             "timestamp": message.sent_at,
             "fromMe": message.from_me,
-            "source": "api" if message.by_client else "app",
+            "source": None if self.engine == "WPP" else self.source_of(message),
             **people,
             "reaction": {"text": message.text, "messageId": message.reply_to},
         }
@@ -104,7 +114,7 @@ class WahaForms(WahaPairing):
             "id": message.id,
             "timestamp": int(message.sent_at),
             "fromMe": message.from_me,
-            "source": "api" if message.by_client else "app",
+            "source": self.source_of(message),
             **people,
             "body": None if is_place or is_card else message.text,
             "hasMedia": has_file,

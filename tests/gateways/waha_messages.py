@@ -143,6 +143,8 @@ class WahaMessages(WahaChats):
         """Report a message as an own one, and answer as the engine does."""
         own = await self.accept(session, sent)
         status = 200 if sent.kind == "reaction" else 201
+        if self.engine == "WEBJS" and sent.kind == "reaction":
+            return web.Response(status=status)
         raw = self.raw_form(session, own)
         if self.engine == "NOWEB":
             answer = self.message_form(session, own) if sent.kind == "poll" else raw

@@ -298,8 +298,7 @@ def parse_check(payload: Any, digits: str) -> str | None:
 def parse_message(event: dict[str, Any]) -> IncomingMessage | None:
     """Return the message of an event, None if it is none for the user.
 
-    What the API has sent has another event. Broadcasts are skipped. Raises
-    `BadResponse`.
+    Broadcasts are skipped. Raises `BadResponse`.
     """
     data, key = message_and_key(event)
     if is_broadcast(key.get("remoteJid")):
@@ -318,6 +317,7 @@ def parse_message(event: dict[str, Any]) -> IncomingMessage | None:
     return IncomingMessage(
         event=MessageEvent.REACTION if content.is_reaction else own,
         instance_id=parsing.text(event, "instance"),
+        from_me=from_me,
         id=message_id,
         chat_id=chat,
         kind=content.kind,

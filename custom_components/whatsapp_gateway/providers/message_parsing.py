@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from math import inf
 from pathlib import PurePosixPath
+import re
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,9 @@ MAX_MIME_TYPE = 100
 MAX_ID = 256
 BROADCASTS = ("@broadcast", "@newsletter")
 """Ends of the IDs of status updates, broadcast lists and channels."""
+_LONG_ID = re.compile(
+    r"(?:true|false)_(?P<chat>[^_@]+@[^_]+)_(?P<id>[^_]+)(?:_(?P<member>.+))?$"
+)
 MILLISECONDS_FROM = 1e11
 """Larger numbers are times in milliseconds; in seconds it would be the year 5138."""
 LID_INTERVAL = 600.0
@@ -106,6 +110,25 @@ def optional_identifier(value: Any) -> str | None:
     with suppress(BadResponse):
         return identifier(value)
     return None
+
+
+def bare_id(message_id: str) -> str:
+    """Return the part of a message ID by which WhatsApp knows the message.
+
+    Some gateways write the chat before it, and in groups the sender behind it:
+    `true_<chat>_<ID>_<sender>`. The chat may have different IDs for one message.
+    """
+    return message_id if (long := _LONG_ID.match(message_id)) is None else long["id"]
+
+
+def chat_in_id(message_id: str) -> str | None:
+    """Return the chat in the long form of a message ID."""
+    return None if (long := _LONG_ID.match(message_id)) is None else long["chat"]
+
+
+def member_in_id(message_id: str) -> str | None:
+    """Return the sender in the long form of a message ID, which only groups have."""
+    return None if (long := _LONG_ID.match(message_id)) is None else long["member"]
 
 
 def cut(value: Any, limit: int) -> str:

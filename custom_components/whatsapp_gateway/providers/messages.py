@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import count
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,14 @@ MIN_REPEATED = 4
 """Shorter texts are a part of many words."""
 _NO_LETTERS = re.compile(r"\\[nrt]|[\W_]")
 """What differs between a text and its form in JSON, or after secrets were removed."""
+
+
+_numbers = count()
+
+
+def next_number() -> int:
+    """Return a number that is higher than all before, to compare what came first."""
+    return next(_numbers)
 
 
 class MessageKind(StrEnum):
@@ -148,6 +157,8 @@ class IncomingMessage:
 
     event: MessageEvent
     instance_id: str
+    from_me: bool = False
+    """Whether the linked number has sent it, by whatever device."""
     id: str = field(repr=False)
     chat_id: str = field(repr=False)
     kind: MessageKind
@@ -164,6 +175,8 @@ class IncomingMessage:
     has_media: bool = False
     media: str | None = field(default=None, repr=False)
     """What the provider needs to download the file; a secret."""
+    number: int = field(default_factory=next_number, repr=False, compare=False)
+    """Messages that arrived earlier have a lower one."""
 
     @property
     def is_group(self) -> bool:

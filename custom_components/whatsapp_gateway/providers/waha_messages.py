@@ -26,6 +26,8 @@ from .message_parsing import (
     MAX_TEXT,
     Lids,
     at,
+    chat_in_id,
+    chat_of,
     chats_of,
     checked_chat,
     cut,
@@ -35,6 +37,7 @@ from .message_parsing import (
     identifier,
     is_broadcast,
     kind_of_file,
+    member_in_id,
     moment,
     optional_identifier,
     people_of,
@@ -121,7 +124,9 @@ class WahaMessages(Provider):
         build = partial(send_call, instance_id, chat_id, message)
         answer = await self._ask_to_send(build)
         sent = sent_message(answer, SENT_IDS, SENT_CHATS)
-        return replace(sent, chat_id=sent.chat_id or first_chat(_chat_in(sent.id)))
+        return replace(
+            sent, chat_id=sent.chat_id or first_chat(chat_in_id(sent.id or ""))
+        )
 
     @override
     async def chats(self, instance_id: str) -> list[Chat]:
@@ -259,11 +264,12 @@ def parse_groups(payload: Any) -> list[Chat]:
 def parse_event(event: dict[str, Any]) -> IncomingMessage | None:
     """Return the message or reaction of an event, None if it is none for the user.
 
-    What the API has sent is skipped, and broadcasts. Raises `BadResponse`.
+    What the server knows to be sent by its API is skipped, and broadcasts. Raises
+    `BadResponse`.
     """
     payload = parsing.mapping(event.get("payload"))
     from_me = payload.get("fromMe") is True
-    if from_me and payload.get("source") != "app":
+    if from_me and payload.get("source") == "api":
         return None
     message_id = identifier(first_at(payload, *SENT_IDS))
     chat = _chat(payload, message_id, from_me=from_me)
@@ -274,13 +280,13 @@ def parse_event(event: dict[str, Any]) -> IncomingMessage | None:
     if content.is_reaction and not is_reaction:
         # there is an event of its own about it
         return None
-    participant = payload.get("participant")
-    sender = first_chat(participant) if chat.endswith(GROUP) else chat
+    sender = _member(payload, message_id) if chat.endswith(GROUP) else chat
     name = None if from_me else first_at(payload, *SENDER_NAMES)
     own = MessageEvent.SENT_BY_PHONE if from_me else MessageEvent.RECEIVED
     return IncomingMessage(
         event=MessageEvent.REACTION if is_reaction else own,
         instance_id=parsing.text(event, "session"),
+        from_me=from_me,
         id=message_id,
         chat_id=chat,
         kind=content.kind,
@@ -297,22 +303,26 @@ def parse_event(event: dict[str, Any]) -> IncomingMessage | None:
 
 
 def _chat(payload: dict[str, Any], message_id: str, *, from_me: bool) -> str | None:
-    """Return the chat of a message; that of an own one is also a part of its ID.
+    """Return the chat of a message, which is also a part of its ID.
 
-    A broadcast or a channel has none.
+    A broadcast or a channel has none. The engines differ in what `from` and `to` are
+    in a group: the group, the person who writes or reacts, or the linked number.
     """
-    part = _chat_in(message_id)
-    if is_broadcast(part, payload.get("from"), payload.get("to")):
+    part = chat_in_id(message_id)
+    author, to = payload.get("from"), payload.get("to")
+    if is_broadcast(part, author, to):
         # one of the others may be a person
         return None
-    if from_me:
-        return first_chat(part, payload.get("to"))
-    return first_chat(payload.get("from"), part)
+    for chat in map(chat_of, (part, author, to)):
+        if chat and chat.endswith(GROUP):
+            return chat
+    return first_chat(part, to) if from_me else first_chat(author, part)
 
 
-def _chat_in(message_id: str | None) -> str:
-    """Return the chat in the long form of an ID; the short form has none."""
-    return (message_id or "").partition("_")[2].partition("_")[0]
+def _member(payload: dict[str, Any], message_id: str) -> str | None:
+    """Return who has written in a group, or reacted to a message there."""
+    found = (payload.get("participant"), payload.get("from"), member_in_id(message_id))
+    return first_chat(*(one for one in found if not str(one).endswith(GROUP)))
 
 
 def _received(payload: dict[str, Any]) -> Content | None:

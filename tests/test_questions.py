@@ -1,0 +1,368 @@
+"""Questions that wait for an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import homeassistant.components.hassio  # noqa: F401  not importable in frozen time
+from homeassistant.core import Context
+from homeassistant.exceptions import (
+    HomeAssistantError,
+    ServiceValidationError,
+    Unauthorized,
+)
+from homeassistant.helpers import entity_registry as er
+
+from custom_components.whatsapp_gateway.const import DOMAIN
+from custom_components.whatsapp_gateway.questions import CLOCK_TOLERANCE_SECONDS
+
+from .harness.facts import needs
+from .harness.receiving import BEN, FAMILY, Receiving, start
+from .harness.recipients import add_recipient
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+    from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
+    from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+    from .gateways import Gateway
+    from .harness.clock import Clock
+
+receiving = needs("receiving")
+SENT = 5.0
+"""Seconds until a question has been sent, at most."""
+SOON = 1.0
+NONE = dict.fromkeys(("number", "answer", "sender_name", "message_id"))
+"""The response without an answer."""
+
+
+@pytest.fixture
+async def home(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    hass_client_no_auth: ClientSessionGenerator,
+    clock: Clock,
+) -> Receiving:
+    """Return an account with two recipients whose messages it receives."""
+    home = await start(hass, gateway, entry, hass_client_no_auth)
+    await home.choose("recipients")
+    add_recipient(hass, entry, home.session, BEN, "Ben")
+    add_recipient(hass, entry, home.session, FAMILY)
+    await clock.run(1)
+    return home
+
+
+class Asked:
+    """A question to Ben that is being asked."""
+
+    def __init__(self, home: Receiving, **data: Any) -> None:
+        """Call the action."""
+        data = {
+            "entity_id": "notify.ben",
+            "message": "Close the garage?",
+            "choices": ["Yes", "No"],
+            "time_limit": 60,
+            **data,
+        }
+        call = home.hass.services.async_call(
+            DOMAIN, "ask_question", data, blocking=True, return_response=True
+        )
+        self.task: asyncio.Task[Any] = asyncio.create_task(call)
+
+    @property
+    def number(self) -> int | None:
+        """The number of the choice, None while there is no answer."""
+        if not self.task.done():
+            return None
+        number: int | None = self.task.result()["number"]
+        return number
+
+    async def end(self) -> dict[str, Any]:
+        """Wait until it ends; return the response."""
+        response: dict[str, Any] = await self.task
+        return response
+
+
+async def ask(home: Receiving, clock: Clock, **data: Any) -> Asked:
+    """Ask Ben a question, and wait until it has been sent."""
+    asked = Asked(home, **data)
+    await clock.run(SENT)
+    return asked
+
+
+@receiving
+async def test_answer(home: Receiving, clock: Clock) -> None:
+    """The response tells which choice it is, and who has chosen it."""
+    asked = await ask(home, clock)
+    assert home.gateway.sent[0].text == "Close the garage?\n\n1. Yes\n2. No"
+    for text in ("3", "Maybe", "", "11"):
+        await home.get(text)
+    await home.get("1", chat_id=FAMILY, sender="12025550123")
+    await home.get("1", chat_id="12025550199@s.whatsapp.net")
+    await clock.run(SOON)
+    assert not asked.task.done()
+    message_id = await home.get("\u200e no ")
+    assert await asked.end() == {
+        "number": 2,
+        "answer": "No",
+        "sender_name": "Ben",
+        "message_id": message_id,
+    }
+
+
+@receiving
+async def test_no_answer(home: Receiving, clock: Clock) -> None:
+    """Without an answer in time the response is empty, and a late one is ignored."""
+    asked = await ask(home, clock, time_limit={"seconds": 30})
+    await clock.run(31)
+    assert await asked.end() == NONE
+    await home.get("1")
+    await clock.run(SOON)
+    later = await ask(home, clock)
+    await clock.run(SOON)
+    assert not later.task.done()
+    await home.get("2")
+    assert (await later.end())["number"] == 2
+
+
+@receiving
+async def test_group(home: Receiving, clock: Clock) -> None:
+    """In a group, the first answer counts."""
+    asked = await ask(home, clock, entity_id="notify.family")
+    await home.get("2", chat_id=FAMILY, sender="12025550199", name="Zoe")
+    await home.get("1", chat_id=FAMILY, sender="12025550123")
+    response = await asked.end()
+    assert (response["number"], response["sender_name"]) == (2, "Zoe")
+
+
+@needs("receiving", "replies", "message_ids")
+async def test_quotes(home: Receiving, clock: Clock) -> None:
+    """A reply that quotes another message is no answer."""
+    other = await home.get("Hello")
+    asked = await ask(home, clock)
+    await home.get("1", reply_to=other)
+    await home.get("1", reply_to="3EB0FFFFFFFFFFFFFFFFFF")
+    await clock.run(SOON)
+    assert not asked.task.done()
+    await home.get("2", reply_to=home.gateway.sent[0].id)
+    assert (await asked.end())["number"] == 2
+
+
+@receiving
+async def test_two_questions(home: Receiving, clock: Clock) -> None:
+    """Without a quote, an answer belongs to the latest question that is open."""
+    first, second = await ask(home, clock), await ask(home, clock)
+    # a choice of the first one only
+    await home.get("Yes!")
+    await home.get("1")
+    await clock.run(SOON)
+    assert (first.number, second.number) == (None, 1)
+    await home.get("2")
+    await clock.run(SOON)
+    assert first.number == 2
+
+
+@receiving
+async def test_two_answers_at_once(home: Receiving, clock: Clock) -> None:
+    """A question takes one answer, and the next one belongs to the question before."""
+    first, second = await ask(home, clock), await ask(home, clock)
+    await asyncio.gather(home.get("1"), home.get("1"))
+    await clock.run(SOON)
+    assert (first.number, second.number) == (1, 1)
+
+
+@receiving
+async def test_choices_of_an_older_question(home: Receiving, clock: Clock) -> None:
+    """The latest question is the only one, also if its choices are others."""
+    first = await ask(home, clock, choices=["", "", "", "Later"])
+    second = await ask(home, clock)
+    await home.get("4")
+    await home.get("later")
+    await clock.run(SOON)
+    assert (first.number, second.number) == (None, None)
+    second.task.cancel()
+    await clock.run(SOON)
+    await home.get("later")
+    await clock.run(SOON)
+    assert first.number == 4
+
+
+@needs("receiving", "replies", "message_ids")
+async def test_quoted_older_question(home: Receiving, clock: Clock) -> None:
+    """A quote tells which of two questions is answered."""
+    first, second = await ask(home, clock), await ask(home, clock)
+    await home.get("1", reply_to=home.gateway.sent[0].id)
+    await clock.run(SOON)
+    assert (first.number, second.number) == (1, None)
+    await home.get("2", reply_to=home.gateway.sent[0].id)
+    await clock.run(SOON)
+    assert second.number is None
+    await home.get("2", reply_to=home.gateway.sent[1].id)
+    await clock.run(SOON)
+    assert second.number == 2
+
+
+@receiving
+@pytest.mark.parametrize(
+    ("seconds", "counts"),
+    [
+        (0, True),
+        (-CLOCK_TOLERANCE_SECONDS, True),
+        (-10, False),
+        (-120, False),
+        (9, True),
+    ],
+)
+async def test_time(
+    home: Receiving, clock: Clock, seconds: float, *, counts: bool
+) -> None:
+    """What was written before the question is no answer, but clocks differ a bit."""
+    asked_at = time.time()
+    asked = await ask(home, clock)
+    await home.get("1", sent_at=asked_at + seconds)
+    await clock.run(SOON)
+    assert asked.task.done() is counts
+    await home.get("2")
+    assert (await asked.end())["number"] == (1 if counts else 2)
+
+
+@receiving
+async def test_arrived_before(home: Receiving, clock: Clock) -> None:
+    """What has arrived before the question was sent never counts."""
+    home.gateway.fail("send", delay=2)
+    await home.get("1")
+    await clock.run(0.1)
+    asked = await ask(home, clock)
+    assert not asked.task.done()
+    await home.get("2")
+    assert (await asked.end())["number"] == 2
+
+
+@receiving
+async def test_while_it_waits(home: Receiving, clock: Clock) -> None:
+    """A question that waits for its turn, or for the gateway, isn't asked yet."""
+    first = await ask(home, clock)
+    home.gateway.fail("send", status=429, headers={"Retry-After": "30"}, times=1)
+    second = Asked(home)
+    await clock.run(10)
+    await home.get("1")
+    await clock.run(SOON)
+    assert second.number is None
+    await clock.run(40)
+    assert len(home.gateway.sent) == 2
+    assert (first.number, second.number) == (1, None)
+    await home.get("2")
+    await clock.run(SOON)
+    assert second.number == 2
+
+
+@receiving
+@pytest.mark.parametrize("quotes", [False, True])
+async def test_may_be_sent(home: Receiving, clock: Clock, *, quotes: bool) -> None:
+    """A question that may have been sent counts as asked."""
+    before = await ask(home, clock)
+    home.gateway.fail("send", truncate=True)
+    asked = await ask(home, clock)
+    assert not asked.task.done()
+    question = home.gateway.sent[1].id
+    await home.get("2", **({"reply_to": question} if quotes else {}))
+    await clock.run(SOON)
+    assert (before.number, asked.number) == (None, 2)
+    before.task.cancel()
+
+
+@needs("receiving", "replies", "message_ids")
+async def test_other_quote_without_id(home: Receiving, clock: Clock) -> None:
+    """A quote of another question is no answer to one whose ID isn't known."""
+    before = await ask(home, clock)
+    home.gateway.fail("send", truncate=True)
+    asked = await ask(home, clock)
+    await home.get("1", reply_to=home.gateway.sent[0].id)
+    await clock.run(SOON)
+    assert (before.number, asked.number) == (1, None)
+    await home.get("2")
+    assert (await asked.end())["number"] == 2
+
+
+@receiving
+async def test_not_sent(home: Receiving, clock: Clock) -> None:
+    """A question that was refused is an error, and the one before gets the answer."""
+    before = await ask(home, clock)
+    home.gateway.fail("send", status=400, delay=3)
+    asked = Asked(home)
+    await clock.run(1)
+    await home.get("1")
+    await clock.run(SENT)
+    with pytest.raises(HomeAssistantError) as error:
+        await asked.end()
+    assert error.value.translation_key == "not_sent"
+    assert "notify.ben" in (error.value.translation_placeholders or {})["failures"]
+    assert before.number == 1
+    home.gateway.heal()
+    again = await ask(home, clock)
+    await home.get("1")
+    assert (await again.end())["number"] == 1
+
+
+@receiving
+async def test_reload(home: Receiving, clock: Clock) -> None:
+    """A question goes on to wait while the account is reloaded."""
+    asked = await ask(home, clock)
+    assert await home.hass.config_entries.async_reload(home.entry.entry_id)
+    await home.until_ready()
+    await home.get("1")
+    assert (await asked.end())["number"] == 1
+
+
+@receiving
+async def test_disabled_entity(home: Receiving, clock: Clock) -> None:
+    """The event entity isn't needed."""
+    registry = er.async_get(home.hass)
+    user = er.RegistryEntryDisabler.USER
+    registry.async_update_entity("event.home_message", disabled_by=user)
+    await home.hass.async_block_till_done()
+    asked = await ask(home, clock)
+    await home.get("1")
+    assert (await asked.end())["number"] == 1
+
+
+@receiving
+async def test_not_receiving(home: Receiving) -> None:
+    """Without receiving there would be no answer."""
+    await home.choose("no")
+    with pytest.raises(ServiceValidationError) as error:
+        await Asked(home).end()
+    assert error.value.translation_key == "not_receiving"
+    assert home.gateway.sent == []
+
+
+@receiving
+async def test_user(
+    home: Receiving, hass_read_only_user: MockUser, clock: Clock
+) -> None:
+    """Who can't control entities can't ask."""
+    data = {"entity_id": "notify.ben", "message": "Hello?", "choices": ["Yes"]}
+    with pytest.raises(Unauthorized):
+        await home.hass.services.async_call(
+            DOMAIN,
+            "ask_question",
+            data,
+            blocking=True,
+            context=Context(user_id=hass_read_only_user.id),
+        )
+
+
+@needs("receiving", "own_messages")
+async def test_own_answer(home: Receiving, clock: Clock) -> None:
+    """What the phone sends is no answer."""
+    asked = await ask(home, clock)
+    await home.get("1", from_me=True)
+    await clock.run(SOON)
+    assert not asked.task.done()
+    await home.get("2")
+    assert (await asked.end())["number"] == 2
