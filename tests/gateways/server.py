@@ -71,6 +71,9 @@ FEATURES = frozenset(
         "says_failed",  # an instance that has failed is told from one that is stopped
         "says_starting",  # one that starts is told from one that waits to be linked
         "self_hosted",  # people run it themselves: there is no default address
+        # an instance that its phone has unlinked, or whose pairing code nobody entered,
+        # fails after each start until it is logged out
+        "stale_links",
         "stop",  # an instance can be disconnected and stays linked
         "webhook_secret",  # a call brings a header that was agreed on
         "webhooks",  # changes are reported by calls to an address
