@@ -16,8 +16,11 @@ from custom_components.whatsapp_gateway.pairing.engine import Phase
 from .gateways.machine import PHONE_NUMBER, State
 from .harness.facts import needs
 from .harness.helpers import (
+    BUTTONS,
     ISSUES,
+    enable_entities,
     pass_polls,
+    press,
     raised_issues,
     remember_linked,
     state_of,
@@ -331,6 +334,27 @@ async def test_logout_fails(
     await dialog.choose("scan")
     assert await link(dialog, phone, "scan") is unlinked
     assert dialog.reason == "linked"
+
+
+@needs("stale_links")
+async def test_button(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    phone: VirtualPhone,
+    entry: MockConfigEntry,
+    clock: Clock,
+) -> None:
+    """The button that unlinks the phone leads a failed instance to codes as well."""
+    session = gateway.add("Home", State.CONNECTED, linked=True)
+    await enable_entities(hass, entry, clock)
+    phone.unlink(session.id)
+    await pass_polls(clock, 2)
+    assert state_of(hass, "sensor.home_status") == "failed"
+    await press(hass, BUTTONS["logout"])
+    await pass_polls(clock, 4)
+
+    assert state_of(hass, "sensor.home_status") == "scan_qr"
+    assert raised_issues(hass) == []
 
 
 # the engine
