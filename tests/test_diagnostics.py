@@ -15,6 +15,8 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
     get_diagnostics_for_device,
 )
 
+from custom_components.whatsapp_gateway.const import CONF_PAIRING_DIGESTS
+
 from .gateways.machine import State
 from .harness.facts import needs
 from .harness.helpers import enable_entities
@@ -120,3 +122,21 @@ async def test_type_is_redacted(
     assert gateway.key not in odd
     assert NUMBER not in odd
     assert len(odd) <= 200
+
+
+async def test_stored_data(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    hass_client: ClientSessionGenerator,
+) -> None:
+    """What is stored about used pairing codes is left out."""
+    session = gateway.add("Home", State.CONNECTED)
+    data = {**entry.data, CONF_PAIRING_DIGESTS: {session.id: "marker"}}
+    hass.config_entries.async_update_entry(entry, data=data)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+
+    told = await get_diagnostics_for_config_entry(hass, hass_client, entry)
+
+    assert entry.data[CONF_PAIRING_DIGESTS] == {session.id: "marker"}
+    assert "marker" not in str(told)

@@ -63,7 +63,7 @@ AVAILABLE = {
     State.WAITING: {"disconnect", "restart"},
     State.CONNECTED: {"disconnect", "restart", "logout"},
     State.STOPPED: {"connect", "restart", "logout"},
-    State.FAILED: {"connect", "restart"},
+    State.FAILED: {"connect", "restart", "logout"},
 }
 
 

@@ -528,15 +528,60 @@ async def test_scan(waha: WahaGateway, call: Client, clock: Clock) -> None:
     assert seen.body["me"]["id"] == f"{NUMBER}@c.us"
 
 
+async def fails_until_logout(call: Client, clock: Clock) -> dict[str, Any]:
+    """Check that only a logout leads a session to codes, and return its account."""
+    path = "/api/sessions/home"
+    for _ in range(2):
+        answer = await call("POST", f"{path}/restart")
+        assert (answer.status, answer.body["status"]) == (201, "STARTING")
+        await clock.run(0.3)
+        assert (await call("GET", path)).body["status"] == "FAILED"
+    account: dict[str, Any] = (await call("GET", path)).body["me"]
+    answer = await call("POST", f"{path}/logout")
+    assert (answer.status, answer.body["status"]) == (201, "STARTING")
+    assert answer.body["me"] is None
+    assert 4 <= answer.seconds < 5
+    await clock.run(3)
+    seen = (await call("GET", path)).body
+    assert (seen["status"], seen["me"]) == ("SCAN_QR_CODE", None)
+    return account
+
+
 async def test_unlinked(waha: WahaGateway, call: Client, clock: Clock) -> None:
-    """A session that the phone unlinks fails and still shows its account (8)."""
+    """A session that the phone unlinks keeps its account until a logout (8, 10)."""
     waha.add("home", State.CONNECTED, phone_number=NUMBER)
     VirtualPhone(waha).unlink("home")
     seen = (await call("GET", "/api/sessions/home")).body
     assert (seen["status"], seen["me"]["id"]) == ("FAILED", f"{NUMBER}@c.us")
+    assert (await fails_until_logout(call, clock))["id"] == f"{NUMBER}@c.us"
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_abandoned_pairing_code(
+    waha: WahaGateway, call: Client, clock: Clock, *, ended: bool
+) -> None:
+    """A pairing code that nobody enters has the same effect as an unlink (10)."""
+    waha.add("home", State.WAITING)
+    body = {"phoneNumber": NUMBER}
+    assert (await call("POST", "/api/home/auth/request-code", body)).status == 201
+    seen = (await call("GET", "/api/sessions/home")).body
+    account = {"id": f"{NUMBER}@c.us", "lid": "", "pushName": "~"}
+    assert (seen["status"], seen["me"]) == ("SCAN_QR_CODE", account)
+    if ended:
+        await clock.run(sum(CODE_LIVES))
+        assert (await call("GET", "/api/sessions/home")).body["status"] == "FAILED"
+    assert await fails_until_logout(call, clock) == account
+
+
+async def test_expired_codes(waha: WahaGateway, call: Client, clock: Clock) -> None:
+    """A session whose QR codes expired shows codes after a restart (10)."""
+    waha.add("home", State.WAITING)
+    await clock.run(sum(CODE_LIVES))
+    seen = (await call("GET", "/api/sessions/home")).body
+    assert (seen["status"], seen["me"]) == ("FAILED", None)
     await call("POST", "/api/sessions/home/restart")
     await clock.run(3)
-    assert (await call("GET", "/api/home/auth/qr")).status == 200
+    assert (await call("GET", "/api/sessions/home")).body["status"] == "SCAN_QR_CODE"
 
 
 async def test_pairing_code(waha: WahaGateway, call: Client, clock: Clock) -> None:
@@ -551,6 +596,7 @@ async def test_pairing_code(waha: WahaGateway, call: Client, clock: Clock) -> No
         phone.enter("AAAA-AAAA")
 
     # a new round has a new code
+    home.log_out()
     home.start()
     await clock.run(3)
     with pytest.raises(ExpiredCodeError):
@@ -581,6 +627,7 @@ async def test_no_pairing_code(waha: WahaGateway, call: Client) -> None:
     home.boot = 1
     assert (await call("POST", path, {"phoneNumber": NUMBER})).status == 201
     home.boot = 9
+    home.log_out()
     home.start()
     answer = await call("POST", path, {"phoneNumber": NUMBER})
     assert (answer.status, 2 <= answer.seconds <= 3) == (422, True)

@@ -254,13 +254,22 @@ async def test_pairing_fails(
 
 @needs("says_failed")
 async def test_instance_fails(
-    dialog: Dialog, open_linking: Open, phone: VirtualPhone
+    gateway: Gateway,
+    dialog: Dialog,
+    open_linking: Open,
+    phone: VirtualPhone,
+    place: str,
 ) -> None:
     """An instance that can't be started is told from codes that expired."""
     one = await open_linking(State.STOPPED)
     await until(lambda: one.starts)
-    one.state = State.FAILED
+    gateway.say(gateway.statuses[State.FAILED])
     await dialog.wait_for()
+    if place == "repair" and "logout" in gateway.actions:
+        assert dialog.step == "unlink"
+        await dialog.give()
+        await dialog.wait_for()
+    gateway.say(None)
     assert "could not start or link this instance" in dialog.text
 
     await dialog.choose("scan")

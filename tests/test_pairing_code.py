@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +14,7 @@ from custom_components.whatsapp_gateway.pairing import engine
 from custom_components.whatsapp_gateway.pairing.engine import Pairing, Phase
 
 from .gateways.machine import PHONE_NUMBER, State
+from .harness.dialog import SHOWN_CODE
 from .harness.facts import lacks, needs
 from .harness.helpers import raised_issues, state_of, until
 from .harness.pairings import pair, phases
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from .harness.clock import Clock
     from .harness.dialog import Dialog
 
-SHOWN = re.compile("[1-9A-Z]{4}-[1-9A-Z]{4}")
 NO_CODE = b'{"code": null, "pairingCode": null, "count": 1}'
 """An answer of any gateway that has no pairing code."""
 
@@ -43,13 +42,6 @@ async def first_pairing_code(pairings: AsyncIterator[Pairing]) -> str:
         if shown.phase is Phase.ENTER_CODE:
             return shown.code
     raise AssertionError
-
-
-async def pairing_code(dialog: Dialog) -> str:
-    """Read the pairing code that a dialog shows."""
-    await dialog.wait_for("enter_code")
-    [code] = SHOWN.findall(dialog.text)
-    return str(code)
 
 
 # the engine
@@ -66,7 +58,7 @@ async def test_linked(
     one = gateway.add("Home", state)
     async with aclosing(pair(provider, one.id, phone.number)) as pairings:
         code = await first_pairing_code(pairings)
-        assert SHOWN.fullmatch(code)
+        assert SHOWN_CODE.fullmatch(code)
         assert phone.enter(code) is one
 
         assert (await phases(pairings))[-1] is Phase.LINKED
@@ -188,7 +180,7 @@ async def test_dialog(
     assert "**Home**" in dialog.text
     await dialog.give(phone_number=f"+{phone.number}")
     assert dialog.result["type"] is FlowResultType.SHOW_PROGRESS
-    phone.enter(await pairing_code(dialog))
+    phone.enter(await dialog.pairing_code())
     await dialog.wait_for()
 
     if place == "repair":
@@ -220,7 +212,7 @@ async def test_number(
     await dialog.choose("link")
     await dialog.choose("phone")
     await dialog.give(phone_number=number)
-    session = phone.enter(await pairing_code(dialog))
+    session = phone.enter(await dialog.pairing_code())
     await dialog.wait_for()
 
     assert dialog.reason == "linked"
@@ -257,7 +249,7 @@ async def test_number_in_country(
     example = (dialog.result["description_placeholders"] or {})["example"]
     assert example == {"BR": "+55 11 96123-4567", "DE": "+49 1512 3456789"}[country]
     await dialog.give(phone_number=number)
-    session = phone.enter(await pairing_code(dialog))
+    session = phone.enter(await dialog.pairing_code())
     await dialog.wait_for()
 
     assert dialog.reason == "linked"
@@ -288,7 +280,7 @@ async def test_wrong_number(
         assert suggested == {"phone_number": number}
 
     await dialog.give(phone_number=phone.number)
-    phone.enter(await pairing_code(dialog))
+    phone.enter(await dialog.pairing_code())
     await dialog.wait_for()
     assert dialog.reason == "linked"
 
@@ -333,7 +325,7 @@ async def test_dialog_without_code(
     suggested = suggested_values(dialog.result["data_schema"])
     assert suggested == {"phone_number": f"+{phone.number}"}
     await dialog.give(phone_number=phone.number)
-    phone.enter(await pairing_code(dialog))
+    phone.enter(await dialog.pairing_code())
     await dialog.wait_for()
     assert one.state is State.CONNECTED
 
@@ -345,7 +337,7 @@ async def test_scan_instead(
     """After the pairing codes have expired the QR code can be scanned instead."""
     session = await open_linking(State.STOPPED, how="phone")
     await dialog.give(phone_number=phone.number)
-    await pairing_code(dialog)
+    await dialog.pairing_code()
     await clock.run(engine.DEADLINE + 5)
     await dialog.wait_for()
     assert dialog.step == "pairing_ended"
@@ -364,10 +356,10 @@ async def test_dialog_shows_new_codes(
     """The dialog replaces the code by a new one of the gateway."""
     session = await open_linking(State.STOPPED, how="phone")
     await dialog.give(phone_number=phone.number)
-    before = await pairing_code(dialog)
+    before = await dialog.pairing_code()
     await clock.run(60)
     await dialog.look()
-    code = await pairing_code(dialog)
+    code = await dialog.pairing_code()
     assert code != before
 
     phone.enter(code)
@@ -385,7 +377,7 @@ async def test_passkey(
     vars(session)["demands_passkey"] = True
     if how == "phone":
         await dialog.give(phone_number=phone.number)
-        phone.enter(await pairing_code(dialog))
+        phone.enter(await dialog.pairing_code())
     else:
         phone.scan(await dialog.code())
     await dialog.wait_for("passkey")

@@ -95,6 +95,10 @@ async def test_unlinked_on_the_phone(
     if gateway.unlinked is State.FAILED:
         assert dialog.step == "restart"
         await dialog.give()
+    if gateway.has("stale_links"):
+        await dialog.wait_for()
+        assert dialog.step == "unlink"
+        await dialog.give()
     assert phone.scan(await dialog.code()) is session
     await dialog.wait_for()
 

@@ -49,6 +49,9 @@ async def async_setup_entry(hass: HomeAssistant, entry: GatewayConfigEntry) -> b
     entry.runtime_data = coordinator
     # ends requests; a dialog that links an instance goes on with the next coordinator
     entry.async_on_unload(coordinator.provider.close)
+    entry.async_on_unload(
+        lambda: coordinator.async_store_pairing_digests(coordinator.data)
+    )
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     if coordinator.inbox.receive is not Receive.NO:
         entry.async_create_background_task(

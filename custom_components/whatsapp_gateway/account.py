@@ -14,6 +14,7 @@ from .const import (
     CONF_ACCOUNT_ID,
     CONF_GATEWAY,
     CONF_INSTANCE_ID,
+    CONF_PAIRING_DIGESTS,
     CONF_PROVIDER,
     DOMAIN,
 )
@@ -64,9 +65,11 @@ def create_session(
 
 def create_provider(session: ClientSession, data: Mapping[str, Any]) -> Provider:
     """Return the client of the account with this data."""
-    return PROVIDERS[data[CONF_PROVIDER]](
+    provider = PROVIDERS[data[CONF_PROVIDER]](
         session, data[CONF_URL], data[CONF_API_KEY], data.get(CONF_INSTANCE_ID)
     )
+    provider.pairing_digests.update(data.get(CONF_PAIRING_DIGESTS, {}))
+    return provider
 
 
 def has_same_client(data: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -65,7 +65,14 @@ BUTTONS = (
         translation_key=Action.LOGOUT,
         # can't be undone without the phone
         entity_registry_enabled_default=False,
-        available_in=frozenset({InstanceStatus.CONNECTED, InstanceStatus.DISCONNECTED}),
+        available_in=frozenset(
+            {
+                InstanceStatus.CONNECTED,
+                InstanceStatus.DISCONNECTED,
+                # it may have kept the link of a phone that has unlinked it
+                InstanceStatus.FAILED,
+            }
+        ),
     ),
 )
 

@@ -26,6 +26,7 @@ from .account import (
 )
 from .const import (
     CONF_ACCOUNT_ID,
+    CONF_PAIRING_DIGESTS,
     DOMAIN,
     ERROR_KEYS,
     FAST_POLL_INTERVAL,
@@ -313,6 +314,7 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
             self.linked.async_update(instances)
             self._async_update_devices(instances)
             self.problems.async_update(instances, self.linked.ids, self.missing)
+        self.async_store_pairing_digests(instances)
         self.polled_at = asked_at
         self._paused_at = None
         pushed = self.push is not None and self.push.connected
@@ -356,6 +358,16 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         )
         if account_id and account_id != self.config_entry.data.get(CONF_ACCOUNT_ID):
             async_store(self.hass, self.config_entry, CONF_ACCOUNT_ID, account_id)
+
+    @callback
+    def async_store_pairing_digests(self, instances: dict[str, Instance]) -> None:
+        """Store which pairing codes are used up after the next start."""
+        digests = self.provider.pairing_digests
+        for instance_id in digests.keys() - instances.keys():
+            del digests[instance_id]
+        if digests != self.config_entry.data.get(CONF_PAIRING_DIGESTS, {}):
+            value = dict(digests)
+            async_store(self.hass, self.config_entry, CONF_PAIRING_DIGESTS, value)
 
     def _note_statuses(self, instances: dict[str, Instance]) -> None:
         """Note when a status last changed, and update the QR codes."""

@@ -62,6 +62,8 @@ class PairingProgress(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
     _instance: Instance
     _phone_number: str | None = None
     """The phone to link by a pairing code; None: by a QR code."""
+    _may_log_out = True
+    """Whether an instance that fails again after its start may be logged out."""
     _dashboard_url = ""
     _pairing = Pairing(phase=Phase.WAITING)
     _task: asyncio.Task[None] | None = None
@@ -138,7 +140,11 @@ class PairingProgress(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
         """Show each change of the linking, also across reloads of the account."""
         while coordinator := await self._async_wait_for_account():
             self._dashboard_url = coordinator.provider.dashboard_url or ""
-            pairings = pair(coordinator.live_code(instance_id), self._phone_number)
+            pairings = pair(
+                coordinator.live_code(instance_id),
+                self._phone_number,
+                may_log_out=self._may_log_out,
+            )
             with coordinator.linking(instance_id), suppress(Closed):
                 async with aclosing(pairings):
                     async for pairing in pairings:

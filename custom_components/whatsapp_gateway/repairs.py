@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, override
 from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow
 
 from .issues import Kind
+from .pairing.engine import Phase
 from .pairing_flow import PairingFlow
 from .providers.models import Action, GatewayError, NotFound
 from .texts import async_explain_error, escape_markdown
@@ -35,6 +36,8 @@ class InstanceRepairFlow(PairingFlow, RepairsFlow):
         self.entry = entry
         self._instance_id = instance_id
         self._kind = kind
+        # the phone of any other instance may still be linked
+        self._may_log_out = kind is Kind.NOT_LINKED
 
     async def async_step_init(self, _user_input: dict[str, Any] | None = None) -> Any:
         """Show the QR code; only a failed session is restarted before that."""
@@ -87,6 +90,21 @@ class InstanceRepairFlow(PairingFlow, RepairsFlow):
             name=escape_markdown(self._instance.name),
             message=message,
         )
+
+    @override
+    async def async_step_pairing_ended(
+        self, user_input: dict[str, Any] | None = None
+    ) -> Any:
+        if self._pairing.phase is Phase.NEEDS_LOGOUT:
+            return await self.async_step_unlink()
+        return await super().async_step_pairing_ended(user_input)
+
+    async def async_step_unlink(self, user_input: dict[str, Any] | None = None) -> Any:
+        """Unlink the phone and link it again after a confirmation."""
+        if user_input is not None:
+            self._may_log_out = True
+            return await self.async_step_pair()
+        return self._show("unlink", {}, name=escape_markdown(self._instance.name))
 
     @override
     async def async_step_finish(self, user_input: dict[str, Any] | None = None) -> Any:

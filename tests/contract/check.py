@@ -38,6 +38,9 @@ PATIENCE = 60.0
 """How long to wait for a code, or for the end of a deleted instance."""
 INTERVAL = 3.0
 """Between two looks, so that no gateway's rate limit is reached."""
+WATCH_TIME = 9.0
+"""How long the status is watched after an action: a session that has started may fail
+again a moment later."""
 
 
 class Difference(Exception):
@@ -171,17 +174,36 @@ class Check:
             await self._act(action, instance_id)
 
     async def _act(self, action: Action, instance_id: str) -> None:
-        """Perform an action, and look at the status after it."""
+        """Perform an action, and watch the status after it."""
         provider = self._provider
         if action not in provider.actions:
             self.add(action, SKIPPED, "not offered by this gateway")
             return
 
-        async def act() -> LinkState:
+        async def act() -> list[str]:
             await provider.perform(action, instance_id)
-            return await provider.link_state(instance_id, with_code=False)
+            return await self._watch(instance_id)
 
-        await self._step(action, act, _describe_state)
+        def describe(seen: list[str]) -> str:
+            detail = f"status {', then '.join(seen)}"
+            if action is Action.LOGOUT and seen[-1] is InstanceStatus.FAILED:
+                # a logout is what helps an instance that fails after each start
+                raise Difference(detail)
+            return detail
+
+        await self._step(action, act, describe)
+
+    async def _watch(self, instance_id: str) -> list[str]:
+        """Return the statuses of an instance in the next seconds, without repeats."""
+        seen: list[str] = []
+        deadline = monotonic() + WATCH_TIME
+        while True:
+            state = await self._provider.link_state(instance_id, with_code=False)
+            if (status := _status(state.status)) not in seen[-1:]:
+                seen.append(status)
+            if monotonic() >= deadline:
+                return seen
+            await asyncio.sleep(INTERVAL)
 
     async def _pairing_code(self, instance_id: str, phone_number: str) -> str | None:
         """Return the pairing code; asked for only while the instance waits for it."""

@@ -124,6 +124,33 @@ async def test_pairing_code(gateway: Gateway, options: Options) -> None:
     assert nothing_left(gateway)
 
 
+@needs("stale_links")
+async def test_failure_after_a_restart(gateway: Gateway, options: Options) -> None:
+    """A failure that follows a restart is seen, and what the logout makes of it."""
+    assert await run(options("--write")) == 0
+    assert results(options())["restart"][1].endswith("starting, then scan_qr")
+
+    assert await run(options("--write", "--phone-number", PHONE_NUMBER)) == 0
+    found = results(options())
+    assert found["restart"][1] == "status starting, then failed"
+    assert found["logout"][1] == "status starting, then scan_qr"
+
+
+@needs("says_failed", actions=["logout"])
+async def test_failure_after_a_logout(gateway: Gateway, options: Options) -> None:
+    """A logout that leaves a failed instance is a difference."""
+    task = asyncio.create_task(run(options("--write")))
+    await until(lambda: gateway.count("restart"))
+    gateway.say(gateway.statuses[State.FAILED])
+
+    assert await task == 1
+    assert results(options())["logout"] == (DIFFERS, "status failed")
+    assert nothing_left(gateway)
+
+    gateway.say(None)
+    assert await run(options("--write")) == 0
+
+
 @lacks("pairing_code")
 async def test_no_pairing_code(gateway: Gateway, options: Options) -> None:
     """A gateway without pairing codes is not asked for one."""

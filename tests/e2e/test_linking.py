@@ -40,10 +40,19 @@ async def test_first_link(home: Home, gateways: GatewayProcess, provider: str) -
     await gateways.unlink(instance_id)
     state = await home.wait_for_state("sensor.kitchen_status", "disconnected", "failed")
     await expect(home.page.get_by_text(state.capitalize()).first).to_be_visible()
-    await home.page.get_by_role("button", name="Press").first.click()
-    await home.wait_for_state("sensor.kitchen_status", "scan_qr")
-    await home.page.get_by_text("QR code", exact=True).first.click()
-    await home.scan(gateways, shot="image")
+    if SUPPORTED[provider].has("stale_links"):
+        # a start doesn't help; the dialog unlinks the phone at the gateway
+        await home.open_integration()
+        await home.page.get_by_role("button", name="Configure").first.click()
+        await home.choose("Link an instance")
+        await home.choose_qr_code(provider)
+        await home.scan(gateways)
+        await home.expect_linked("Kitchen")
+    else:
+        await home.page.get_by_role("button", name="Press").first.click()
+        await home.wait_for_state("sensor.kitchen_status", "scan_qr")
+        await home.page.get_by_text("QR code", exact=True).first.click()
+        await home.scan(gateways, shot="image")
     await home.wait_for_state("sensor.kitchen_status", "connected")
 
 

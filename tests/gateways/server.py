@@ -72,6 +72,9 @@ FEATURES = frozenset(
         "says_starting",  # one that starts is told from one that waits to be linked
         "sent_chats",  # what sends a message answers with its chat
         "self_hosted",  # people run it themselves: there is no default address
+        # an instance that its phone has unlinked, or whose pairing code nobody entered,
+        # fails after each start until it is logged out
+        "stale_links",
         "stop",  # an instance can be disconnected and stays linked
         "webhook_secret",  # a call brings a header that was agreed on
         "webhooks",  # changes are reported by calls to an address

@@ -36,6 +36,8 @@ STATUS = "session.status"
 CLOSED = {web.WSMsgType.CLOSE, web.WSMsgType.CLOSING, web.WSMsgType.CLOSED}
 UNPAIR = 1.0
 """Seconds that a running session needs to log out."""
+UNPAIR_FAILED = 4.0
+"""Seconds from the logout of a failed session to its next start."""
 STOP = {"GOWS": 0.01, "NOWEB": 1.0, "WEBJS": 3.0, "WPP": 3.0}
 """Seconds that a running session needs to stop, by engine."""
 OLD_STOP = 3.0
@@ -92,6 +94,7 @@ class WahaGateway(WahaMessages):
             "says_starting",
             "self_hosted",
             "sent_chats",
+            "stale_links",
             "stop",
         }
     )
@@ -223,11 +226,13 @@ class WahaGateway(WahaMessages):
     def _account(self, session: WahaSession) -> dict[str, Any] | None:
         if session.account is None or (self.single and not session.running):
             return None
+        if session.push_name == "~":
+            return {"id": f"{session.account}@c.us", "lid": "", "pushName": "~"}
         return {
             "id": f"{session.account}@c.us",
             "lid": "123123123@lid",
             "jid": f"{session.account}:7@s.whatsapp.net",
-            "pushName": "Home",
+            "pushName": session.push_name,
         }
 
     def _engine(self, session: WahaSession) -> dict[str, Any]:
@@ -369,7 +374,11 @@ class WahaGateway(WahaMessages):
 
     async def _log_out(self, session: WahaSession) -> bool:
         """Forget the link; return whether the session was running."""
-        if running := session.running:
+        running = session.running
+        if session.state is State.FAILED:
+            session.stop()
+            await self._sleep(UNPAIR_FAILED)
+        elif running:
             await self._sleep(UNPAIR)
             await self._stop(session)
         session.log_out()

@@ -100,8 +100,7 @@ class WahaPairing(WahaServer):
         number = body.get("phoneNumber")
         if not isinstance(number, str) or not re.fullmatch(r"\d{7,15}", number):
             return await self._crash(request, "invalid phone number")
-        session.pairing_number = number
-        code = session.pairing_code or ""
+        code = session.request_code(number)
         return web.json_response({"code": f"{code[:4]}-{code[4:]}"}, status=201)
 
     # Passkeys. The bodies of both POST answers and of the 422 are not known.

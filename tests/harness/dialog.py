@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.components.repairs import repairs_flow_manager
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from homeassistant.helpers import issue_registry as ir
 
     from tests.gateways import Gateway
+
+
+SHOWN_CODE = re.compile("[1-9A-Z]{4}-[1-9A-Z]{4}")
+"""A pairing code as it is shown."""
 
 
 class Dialog:
@@ -194,3 +199,9 @@ class Dialog:
             await asyncio.sleep(0.2)
             await self.look()
         return text
+
+    async def pairing_code(self) -> str:
+        """Read the pairing code that is shown."""
+        await self.wait_for("enter_code")
+        [code] = SHOWN_CODE.findall(self.text)
+        return str(code)

@@ -17,10 +17,15 @@ if TYPE_CHECKING:
 
 
 def pair(
-    provider: Provider, instance_id: str, phone_number: str | None = None
+    provider: Provider,
+    instance_id: str,
+    phone_number: str | None = None,
+    *,
+    may_log_out: bool = True,
 ) -> AsyncGenerator[Pairing]:
     """Link an instance with nothing but a provider."""
-    return engine.pair(LiveCode(provider, instance_id), phone_number)
+    live_code = LiveCode(provider, instance_id)
+    return engine.pair(live_code, phone_number, may_log_out=may_log_out)
 
 
 async def phases(pairings: AsyncIterator[Pairing]) -> list[Phase]:

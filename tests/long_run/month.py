@@ -180,7 +180,7 @@ class Month(Messenger):
         """Let an instance wait, look at its codes, and maybe scan one."""
         [one] = self.some()
         one.unlink()
-        one.start()
+        one.state = State.WAITING
         for _ in range(self.random.randint(2, 5)):
             await self.look(1)
             state = self.hass.states.get(str(self.entity("image", one, "qr_code")))

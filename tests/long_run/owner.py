@@ -116,6 +116,10 @@ class Owner(Account):
         await dialog.open_fix(self.issues[session.id])
         if dialog.step == "restart":
             await dialog.give()
+            if self.gateway.has("stale_links"):
+                await dialog.wait_for()
+                assert dialog.step == "unlink"
+                await dialog.give()
         await self.scan(dialog)
         assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
         assert session.state is State.CONNECTED

@@ -59,6 +59,8 @@ class Phase(StrEnum):
     NO_CODE = "no_pairing_code"
     NO_PASSKEY = "passkey_required"
     FAILED = "instance_failed"
+    NEEDS_LOGOUT = "needs_logout"
+    """It failed again after it was started; only a logout may help."""
     GONE = "instance_gone"
     ACCOUNT_GONE = "account_gone"
     UNREACHABLE = "gateway_gone"
@@ -77,6 +79,10 @@ ONGOING = frozenset(
         Phase.LINKING,
     }
 )
+DOWN = frozenset(
+    {InstanceStatus.CREATED, InstanceStatus.DISCONNECTED, InstanceStatus.FAILED}
+)
+"""Statuses of a session that has to be started."""
 FAILURES = {
     Phase.SCAN: Phase.EXPIRED,
     Phase.ENTER_CODE: Phase.EXPIRED,
@@ -97,15 +103,18 @@ class Pairing:
 
 
 async def pair(
-    live_code: LiveCode, phone_number: str | None = None
+    live_code: LiveCode, phone_number: str | None = None, *, may_log_out: bool = True
 ) -> AsyncGenerator[Pairing]:
     """Yield what to show whenever it changes, and finally the outcome.
 
     Links by a pairing code if a phone number is given, otherwise by a QR code. Starts
-    the session if it doesn't run. Ends after 5 minutes at the latest. Raises `Closed`
-    if the account is unloaded meanwhile.
+    the session if it doesn't run. Logs it out if it fails again after its start without
+    having shown a code: it may have kept credentials that WhatsApp refuses. Without
+    `may_log_out` it ends with `NEEDS_LOGOUT` then. Ends after 5 minutes at the latest.
+    Raises `Closed` if the account is unloaded meanwhile.
     """
     watch = _CodeWatch(live_code, phone_number) if phone_number else _Watch(live_code)
+    watch.may_log_out = may_log_out
     shown = None
     while shown is None or shown.phase in ONGOING:
         if (pairing := await watch.next()) != shown:
@@ -122,6 +131,10 @@ class _Watch:
         self.phase = Phase.WAITING
         self.first = True
         self.started = False
+        self.may_log_out = True
+        self.started_without_code = False
+        """Whether the session has shown no code since this pairing has started it."""
+        self.logged_out = False
         self.look_at = 0.0
         self.events = live_code.events
         self.down_since: float | None = None
@@ -186,26 +199,35 @@ class _Watch:
         self.first = False
         if status is InstanceStatus.CONNECTED:
             return Phase.LINKED
-        if status is InstanceStatus.SCAN_QR:
-            self.started, self.down_since = True, None
-            return await self._waiting()
         if status is None:
             return self.phase
-        if status is InstanceStatus.PASSKEY:
-            self.down_since = None
-            return Phase.PASSKEY
+        if status in DOWN:
+            return await self._bring_up(status)
+        self.down_since = None
         if status is InstanceStatus.STARTING:
-            self.down_since = None
             self.look_at = monotonic() + OVERDUE_INTERVAL
             return self.phase if self.phase is Phase.WAITING else Phase.LINKING
+        self.started_without_code = False
+        if status is InstanceStatus.PASSKEY:
+            return Phase.PASSKEY
+        self.started = True
+        return await self._waiting()
+
+    async def _bring_up(self, status: InstanceStatus) -> Phase:
+        """Start a session, or log it out if it has failed again after its start."""
         # some sessions only start when asked again
         if not self.started or status is InstanceStatus.CREATED:
             await self._start(status)
-            self.started = True
+            self.started = self.started_without_code = True
         self.down_since = self.down_since or monotonic()
         grace = CREATED_GRACE if status is InstanceStatus.CREATED else GRACE
-        down = monotonic() - self.down_since > grace
-        return self._failure() if down else self.phase
+        if monotonic() - self.down_since <= grace:
+            return self.phase
+        failed_again = status is InstanceStatus.FAILED and self.started_without_code
+        can_log_out = Action.LOGOUT in self.live_code.provider.actions
+        if not failed_again or not can_log_out or self.logged_out:
+            return self._failure()
+        return await self._log_out() if self.may_log_out else Phase.NEEDS_LOGOUT
 
     def _hide_at(self) -> float:
         """Return when to hide what is shown, or when the pairing ends."""
@@ -223,6 +245,13 @@ class _Watch:
         failed = status is InstanceStatus.FAILED and Action.RESTART in provider.actions
         action = Action.RESTART if failed else Action.CONNECT
         await provider.perform(action, self.live_code.instance_id)
+
+    async def _log_out(self) -> Phase:
+        """Log out the session, which then starts by itself or has to be started."""
+        await self.live_code.provider.perform(Action.LOGOUT, self.live_code.instance_id)
+        self.logged_out, self.started, self.down_since = True, False, None
+        self.look_at = monotonic() + LOOK_INTERVAL
+        return Phase.WAITING
 
     async def _waiting(self) -> Phase:
         """Return the phase of an instance that waits to be linked."""
@@ -265,16 +294,21 @@ class _CodeWatch(_Watch):
 
     @override
     async def _status(self) -> InstanceStatus | None:
-        live_code = self.live_code
-        if self.first:
+        status = await self._look_up()
+        if self.first and status not in {InstanceStatus.CONNECTED, *DOWN}:
             # also a session that waits already: it may do so for another phone number
             await self._start()
-            self.started = True
+            status = await self._look_up()
+        if status is not InstanceStatus.SCAN_QR:
+            self.code, self.ask_at = None, 0.0
+        return status
+
+    async def _look_up(self) -> InstanceStatus | None:
+        """Return the status of the instance, without its QR code."""
+        live_code = self.live_code
         state = await live_code.provider.link_state(
             live_code.instance_id, with_code=False
         )
-        if state.status is not InstanceStatus.SCAN_QR:
-            self.code, self.ask_at = None, 0.0
         return state.status
 
     @override
@@ -282,6 +316,12 @@ class _CodeWatch(_Watch):
         await self.live_code.provider.start_code_pairing(
             self.live_code.instance_id, self.phone_number
         )
+
+    @override
+    async def _log_out(self) -> Phase:
+        phase = await super()._log_out()
+        self.give_up_at = monotonic() + 2 * CODE_PATIENCE
+        return phase
 
     @override
     async def _waiting(self) -> Phase:

@@ -122,6 +122,9 @@ class Provider(ABC):
         """Whether the API key only gives access to one instance, so far as is known."""
         self.settling = False
         """Whether the list shows an earlier status of an instance for a while."""
+        self.pairing_digests: dict[str, str] = {}
+        """Digests of the last pairing code by instance ID, where old codes have to be
+        told from new ones; whoever makes the provider keeps them for the next one."""
         self.receives = False
         """Whether the user wants to receive messages; set before anything is asked."""
         self._http = HttpClient(

@@ -20,6 +20,7 @@ from .evolution_history import (
     OPEN,
     History,
     Row,
+    digest_of,
 )
 from .evolution_webhooks import EvolutionWebhooks
 from .models import (
@@ -205,7 +206,8 @@ class Evolution(EvolutionWebhooks):
         """Return what is known about an instance; another one may have had its name."""
         history = self._histories.get(row.name)
         if history is None or history.uuid != row.uuid:
-            history = self._histories[row.name] = History(row.uuid)
+            history = History(row.uuid, self.pairing_digests.get(row.name))
+            self._histories[row.name] = history
         return history
 
     async def _live_words(self, rows: list[Row]) -> dict[str, str]:
@@ -427,6 +429,8 @@ class Evolution(EvolutionWebhooks):
                 return
             if history.is_linked(row):
                 raise Rejected("A phone is linked, and the connection is being set up")
+            # the code in memory must not be shown after the next start
+            await self.pairing_code(instance_id, phone_number)
             await self._log_out(instance_id)
             await self._wait_until_closed(instance_id)
         history.note_start(row)
@@ -448,8 +452,10 @@ class Evolution(EvolutionWebhooks):
         code = (parsing.optional_text(payload, "pairingCode") or "").replace("-", "")
         if len(code) != PAIRING_CODE_LENGTH or not code.isalnum():
             return None
+        digest = self.pairing_digests[instance_id] = digest_of(code)
         history = self._histories.get(instance_id)
-        return code if history is None or history.is_new(code) else None
+        is_new = history is None or history.note_pairing_code(digest)
+        return code if is_new else None
 
     # the server
 

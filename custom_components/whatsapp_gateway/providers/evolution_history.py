@@ -7,6 +7,7 @@ the answers over time. All times are of the monotonic clock.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -33,6 +34,13 @@ LINK_PATIENCE = 10.0
 LOGGING_OUT = 10.0
 """How long an instance may still be reported as open after it was logged out."""
 CODE_LIFETIME = 45.0
+REPLACEMENT = 4.0
+"""How long after a start the pairing code of an earlier one may be in memory.
+
+The server needs 1 to 1.5 s to replace it, and 2 s to answer the start.
+"""
+DIGEST_SIZE = 3
+"""Bytes of the digest of a pairing code: too few to find the code by trying all."""
 RECENT = 12.0
 """Oldest look that tells when a code appeared; somebody who links looks every 5 s."""
 
@@ -58,8 +66,8 @@ class Row:
 class History:
     """What earlier answers said about one instance."""
 
-    def __init__(self, uuid: str) -> None:
-        """Know nothing but the ID in the database."""
+    def __init__(self, uuid: str, pairing_digest: str | None = None) -> None:
+        """Start with the ID in the database and the digest of an old pairing code."""
         self.uuid = uuid
         self.word: str | None = None
         """The live state; None if it was never seen."""
@@ -73,9 +81,9 @@ class History:
         self._down_since: float | None = None
         self._connecting_at = self._flickered_at = self._logged_out_at = -inf
         self._logged_out = self._flickers = False
-        # hashes, since the codes themselves are secrets
-        self._pairing_hash: int | None = None
-        self._used_pairing_hash: int | None = None
+        self._pairing_digest = self._used_pairing_digest = pairing_digest
+        self._started_at = -inf
+        # a hash, since the code itself is a secret
         # None before the first answer, 0 for no code
         self._code_hash: int | None = None
         self._code_live = False
@@ -87,6 +95,7 @@ class History:
         self._down_since = monotonic()
         if self.word == CLOSE:
             self._forget_codes()
+            self._started_at = monotonic()
             # there is no code that can be scanned before this
             self._looked_at = monotonic()
             # the database says closed only if the server doesn't reconnect by itself
@@ -110,7 +119,7 @@ class History:
     def _forget_codes(self) -> None:
         """Note that the codes in the gateway's memory are of the past."""
         self._code_live, self.pairing_number = False, None
-        self._used_pairing_hash = self._pairing_hash
+        self._used_pairing_digest = self._pairing_digest
 
     def is_linked(self, row: Row) -> bool:
         """Return whether a phone is linked, as far as anybody can know."""
@@ -202,10 +211,17 @@ class History:
         left = self._appeared_after + CODE_LIFETIME - monotonic()
         return left if left > -inf else None
 
-    def is_new(self, pairing_code: str) -> bool:
-        """Return whether a pairing code was made since the last start.
+    def note_pairing_code(self, digest: str) -> bool:
+        """Note the pairing code in memory; return whether the last start made it.
 
-        A second later than the QR code the gateway replaces the one in its memory.
+        The gateway never clears it either. A second later than the QR code it replaces
+        the one in its memory, which may have changed while nobody asked for it.
         """
-        self._pairing_hash = hash(pairing_code)
-        return self._pairing_hash != self._used_pairing_hash
+        self._pairing_digest = digest
+        replaced = monotonic() - self._started_at > REPLACEMENT
+        return replaced and digest != self._used_pairing_digest
+
+
+def digest_of(pairing_code: str) -> str:
+    """Return what tells a pairing code from others, without being a secret."""
+    return blake2b(pairing_code.encode(), digest_size=DIGEST_SIZE).hexdigest()

@@ -57,6 +57,9 @@ class Button(AccountScenario):
     async def prepare(self) -> None:
         self.instance.state = State.CONNECTED
         self.instance.unlink()
+        if self.gateway.has("stale_links"):
+            # a start has to help, as after codes that expired
+            self.instance.state = State.WAITING
         self.instance.state = self.state
         await self.refresh()
         # some gateways' failures have to last before they count
