@@ -3,7 +3,8 @@
 The table `tests/gateways/<provider>_faults.csv` has the expected outcomes:
 
 - `ok`: as if nothing had gone wrong
-- the key of the error that a person is shown, in a form with its field
+- the key of the error that a person is shown, in a form with its field before it, and
+  with the key of the reason behind it if the error gives one
 - the phase that ends a pairing, or `goes_on` where it continues
 - the state of an account that is not set up
 - `retried`: the connection for events; `given_up` if it isn't tried again for an hour
