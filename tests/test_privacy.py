@@ -311,8 +311,8 @@ def delete_calls(database: str) -> int:
     with closing(sqlite3.connect(database.removeprefix("sqlite:///"))) as connection:
         found = connection.execute(
             "DELETE FROM event_data WHERE data_id IN (SELECT data_id FROM events "
-            "JOIN event_types USING (event_type_id) "
-            "WHERE event_types.event_type = 'call_service')"
+            "JOIN event_types AS types USING (event_type_id) "
+            "WHERE types.event_type = 'call_service')"
         )
         connection.commit()
         connection.execute("VACUUM")

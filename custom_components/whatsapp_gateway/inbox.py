@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from .coordinator import GatewayCoordinator
     from .providers.messages import IncomingMessage, MessageEvent
-    from .sent import SentMessages
+    from .sent import Sending, SentMessages
 
     type Listener = Callable[[IncomingMessage], None]
 
@@ -112,10 +112,11 @@ class Inbox:
             self._warn()
         else:
             remember(self._remembered, key, None, MAX_REMEMBERED)
-            if message.from_me and self._sent.is_sending(message.instance_id):
+            sending = self._sent.on_its_way(message.instance_id)
+            if sending and message.from_me:
                 self._coordinator.config_entry.async_create_background_task(
                     self._coordinator.hass,
-                    self._async_hold(message),
+                    self._async_hold(message, sending),
                     f"{self._coordinator.name} own message",
                 )
             else:
@@ -125,11 +126,11 @@ class Inbox:
         self._queue.append(message)
         self._arrived.set()
 
-    async def _async_hold(self, message: IncomingMessage) -> None:
+    async def _async_hold(self, message: IncomingMessage, sending: Sending) -> None:
         """Hold an own message back: it may be the one that is being sent."""
         self._held += 1
         try:
-            await self._sent.async_wait(message.instance_id)
+            await sending.async_wait()
         finally:
             self._held -= 1
         self._enqueue(message)

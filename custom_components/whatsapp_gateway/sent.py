@@ -46,6 +46,12 @@ class Sending:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     expires_at: float = inf
 
+    async def async_wait(self) -> None:
+        """Wait until the send has ended, or for a few seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MAX_HOLD_SECONDS):
+                await self.ended.wait()
+
     def is_reported_by(self, message: IncomingMessage) -> bool:
         """Return whether a message may be this one: all but the ID is the same."""
         return (
@@ -98,18 +104,8 @@ class SentMessages:
         with suppress(ValueError):
             self._sendings.remove(sending)
 
-    def is_sending(self, instance_id: str) -> bool:
-        """Return whether a message of an instance is on its way."""
-        return self._on_its_way(instance_id) is not None
-
-    async def async_wait(self, instance_id: str) -> None:
-        """Wait until the message on its way is sent, or for a few seconds."""
-        if sending := self._on_its_way(instance_id):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(MAX_HOLD_SECONDS):
-                    await sending.ended.wait()
-
-    def _on_its_way(self, instance_id: str) -> Sending | None:
+    def on_its_way(self, instance_id: str) -> Sending | None:
+        """Return the message of an instance that is being sent."""
         return next(
             (
                 sending
