@@ -12,6 +12,7 @@ from custom_components.whatsapp_gateway.const import DOMAIN
 from tests.gateways.machine import Session, State
 from tests.harness.helpers import (
     POLL,
+    SECOND_LIST,
     STATUSES,
     device_names,
     press,
@@ -54,6 +55,8 @@ class Account:
         self.random = random.Random(seed)  # noqa: S311
         # a gateway that is asked for each instance takes as many times as long
         self.patience = PUSH_POLL if gateway.events.on else POLL
+        # only the second list that lacks an instance removes it
+        self.patience += SECOND_LIST
         self.alive = 10 if gateway.has("live_states") else 50
         # Home Assistant remembers what was deleted: all IDs come back
         self.pool = [f"number-{number:02}" for number in range(self.alive * 6 // 5)]
