@@ -225,6 +225,9 @@ async def test_server_version(gateway: WahaGateway, waha: Waha) -> None:
     gateway.fail("old_version", body=b"[]")
     with pytest.raises(BadResponse):
         await waha.server_version()
+    gateway.fail("version", body=b"{}", status=206)
+    with pytest.raises(BadResponse):
+        await waha.server_version()
     gateway.heal()
     assert await waha.server_version() == "2024.2.3"
 
