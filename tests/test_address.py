@@ -139,13 +139,14 @@ async def test_other_host(
 @pytest.mark.parametrize(
     ("url", "error"),
     [
-        ("http://local:3000", "insecure_url"),
-        ("http://local.home", "insecure_url"),
-        ("http://gateway.local", "insecure_url"),
-        ("http://8.8.8.8", "insecure_url"),
+        ("http://local:3000", "https_required"),
+        ("http://local.home", "https_required"),
+        ("http://gateway.local", "https_required"),
+        ("http://8.8.8.8", "https_required"),
+        ("http://192.168.1.10", "https_required"),
         ("local:3000", "cannot_connect"),
         ("http://localhost:1", "cannot_connect"),
-        ("http://192.168.1.10", "cannot_connect"),
+        ("http://[::1]:1", "cannot_connect"),
     ],
 )
 async def test_hosted(
@@ -157,7 +158,7 @@ async def test_hosted(
     url: str,
     error: str,
 ) -> None:
-    """The online services need HTTPS; HTTP is for tests at an IP address."""
+    """The online services need HTTPS, unless nothing leaves this machine."""
     gateway.add("Home", State.CONNECTED)
     names.addresses |= {"local": ["192.168.1.5"], "local.home": ["192.168.1.5"]}
     await dialog.sign_in(gateway, url=url)
@@ -207,12 +208,12 @@ async def test_https_without_scheme(
         "/?a=b#c",
         "/dashboard",
         "/dashboard/",
-        "/Dashboard/sessions/home?a=b",
+        "/Dashboard?a=b",
         "/manager",
         "/manager/#/login",
-        "/manager/login",
         "/swagger",
-        "/swagger/index.html#/sessions",
+        "/swagger/#/sessions",
+        "/manager/dashboard",
         "\u200b",
     ],
 )
@@ -231,6 +232,38 @@ async def test_web_page(
         # the same account in another form
         await dialog.sign_in(gateway, url=gateway.url.removeprefix("http://"))
         assert dialog.reason == "already_configured"
+        [entry] = hass.config_entries.async_entries(DOMAIN)
+        assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+@needs("self_hosted")
+@pytest.mark.parametrize("prefix", ["", "/my/gateway"])
+async def test_sub_page(
+    hass: HomeAssistant, provider_key: str, dialog: Dialog, prefix: str
+) -> None:
+    """The address of any page below the gateway's own web page leads to its API."""
+    [page, *_] = sorted(PROVIDERS[provider_key].web_pages)
+    async with SUPPORTED[provider_key]().running(prefix=prefix) as gateway:
+        gateway.add("Home", State.CONNECTED)
+        await dialog.sign_in(gateway, url=f"{gateway.url}/{page}/index.html?a=b#/c")
+        await hass.async_block_till_done()
+        assert stored(hass)[0] == gateway.url
+        [entry] = hass.config_entries.async_entries(DOMAIN)
+        assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_path_of_a_proxy(
+    hass: HomeAssistant, provider_key: str, dialog: Dialog
+) -> None:
+    """The path of a reverse proxy may have the name of another gateway's web page."""
+    own = PROVIDERS[provider_key].web_pages
+    pages = {page for one in PROVIDERS.values() for page in one.web_pages} - own
+    prefix = f"/{min(pages)}/api"
+    async with SUPPORTED[provider_key]().running(prefix=prefix) as gateway:
+        gateway.add("Home", State.CONNECTED)
+        await dialog.sign_in(gateway)
+        await hass.async_block_till_done()
+        assert stored(hass)[0] == gateway.url
         [entry] = hass.config_entries.async_entries(DOMAIN)
         assert await hass.config_entries.async_unload(entry.entry_id)
 

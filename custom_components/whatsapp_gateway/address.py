@@ -14,6 +14,8 @@ from .hosts import async_resolve, is_number, is_public
 from .providers import PROVIDERS
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from .providers.base import Provider
 
 LOCAL_SUFFIXES = (
@@ -28,6 +30,7 @@ LOCAL_SUFFIXES = (
 """Ends of names that don't exist on the internet."""
 SCHEMES = {"http", "https"}
 WEB_PAGES = frozenset().union(*(provider.web_pages for provider in PROVIDERS.values()))
+"""First path segments of the web pages of all gateways."""
 INVISIBLE = "Cf"
 _WITH_SCHEME = re.compile("[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
@@ -40,21 +43,26 @@ async def async_parse_address(
     A missing scheme is added, and the path of a web page is removed.
     """
     try:
-        url = _parse(text)
+        url = _parse(text, provider)
     except (IndexError, ValueError):
         # IndexError by some versions of yarl
         return URL(), "invalid_url"
     if url.scheme == "https":
         return url, None
-    is_local = await _async_is_local(url.host or "", by_name=not provider.default_url)
-    if url.scheme:
-        return url, None if is_local else "insecure_url"
-    return URL(f"{'http' if is_local else 'https'}:{url}"), None
+    is_hosted, host = provider.default_url is not None, url.host or ""
+    may_use_http = _is_this_machine(host) if is_hosted else await _async_is_local(host)
+    if not url.scheme:
+        return URL(f"{'http' if may_use_http else 'https'}:{url}"), None
+    if may_use_http:
+        return url, None
+    return url, "https_required" if is_hosted else "insecure_url"
 
 
-def _parse(text: str) -> URL:
+def _parse(text: str, provider: type[Provider]) -> URL:
     """Return an address, maybe without a scheme; raises `ValueError`."""
-    text = "".join(sign for sign in text if category(sign) != INVISIBLE).strip()
+    text = "".join(
+        character for character in text if category(character) != INVISIBLE
+    ).strip()
     if not text.isprintable() or {" ", "\\"} & {*text}:
         raise ValueError
     if not _WITH_SCHEME.match(text):
@@ -68,23 +76,39 @@ def _parse(text: str) -> URL:
         raise ValueError
     # fails for an empty label or one of more than 63 characters
     (url.raw_host or "").encode("idna")
-    parts = url.raw_path.split("/")
-    pages = (number for number, part in enumerate(parts) if part.lower() in WEB_PAGES)
-    path = "/".join(parts[: next(pages, None)])
+    path = _without_web_page(url.raw_path, provider.web_pages)
     # the same URL is parsed again for each request
     return URL(str(url.with_path(path, encoded=True)).rstrip("/"))
 
 
-async def _async_is_local(host: str, *, by_name: bool) -> bool:
-    """Return whether a host is certainly not on the internet.
+def _without_web_page(path: str, pages: Container[str]) -> str:
+    """Return the path of the API, without the gateway's web page and its sub-pages.
 
-    Without `by_name` it has to be an IP address or this machine.
+    The page of another gateway is only removed at the end: elsewhere its name may be
+    a part of a reverse proxy's path.
     """
+    parts = path.rstrip("/").split("/")
+    found = (index for index, part in enumerate(parts) if part.lower() in pages)
+    parts = parts[: next(found, None)]
+    while parts[-1].lower() in WEB_PAGES:
+        parts.pop()
+    return "/".join(parts)
+
+
+def _is_this_machine(host: str) -> bool:
+    """Return whether what is sent to a host doesn't leave this machine."""
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost"
+
+
+async def _async_is_local(host: str) -> bool:
+    """Return whether a host is certainly not on the internet."""
     name = host.rstrip(".")
     with suppress(ValueError):
         return not is_public(ip_address(name))
-    if not by_name or is_number(name):
-        return name == "localhost"
+    if is_number(name):
+        return False
     public = [is_public(address) for address in await async_resolve(host)]
     if "." not in name or name.endswith(LOCAL_SUFFIXES):
         # unless the resolver answers such names with a page of its own

@@ -60,6 +60,8 @@ async def _async_ask(call: ServiceCall) -> ServiceResponse:
     check_features(target.coordinator.provider, {ATTR_MESSAGE: data[ATTR_MESSAGE]})
     if target.coordinator.inbox.receive is Receive.NO:
         raise invalid("not_receiving")
+    if not any(data[ATTR_CHOICES]):
+        raise invalid("choices_required")
     question = Question(
         instance_id=target.instance_id,
         chat_id=target.chat_id,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 import unicodedata
 
 from homeassistant.util import dt as dt_util
 
+from .phone_number import plain_text
 from .providers.message_parsing import bare_id
 from .providers.messages import MessageEvent, next_number
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 CLOCK_TOLERANCE_SECONDS = 3
 """By how much WhatsApp's clock may be behind; nobody answers sooner than that."""
+
+EMOJI_STYLES = "\ufe0e\ufe0f"
+"""Variation selectors, which phones add to signs that are also emojis."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -54,11 +59,15 @@ class Question:
 
     def choice_of(self, text: str) -> int | None:
         """Return the choice that a text names by its number or its words."""
+        number = plain_text(text).rstrip(".)")
         text = _simplified(text)
-        for number, choice in self.choices.items():
-            if text in {str(number), f"{number}.", _simplified(choice)}:
-                return number
-        return None
+        by_number = (choice for choice in self.choices if str(choice) == number)
+        by_words = (
+            choice
+            for choice, words in self.choices.items()
+            if _simplified(words) == text
+        )
+        return next(chain(by_number, by_words), None)
 
 
 class Questions:
@@ -120,6 +129,10 @@ class Questions:
 
 
 def _simplified(text: str) -> str:
-    """Return a text without invisible characters, in lower case."""
-    visible = (sign for sign in text if unicodedata.category(sign) != "Cf")
+    """Return a text in lower case, without invisible characters."""
+    visible = (
+        character
+        for character in text
+        if unicodedata.category(character) != "Cf" and character not in EMOJI_STYLES
+    )
     return "".join(visible).strip().casefold()
