@@ -422,20 +422,58 @@ async def test_slow_start(gateway: Gateway, provider: Provider) -> None:
 
 
 @needs("says_failed", "says_starting", actions=["logout"])
-async def test_flapping(gateway: Gateway, provider: Provider, clock: Clock) -> None:
+@pytest.mark.parametrize(("failed", "booting"), [(2.0, 1.7), (2.0, 0.4)])
+async def test_flapping(
+    gateway: Gateway, provider: Provider, clock: Clock, failed: float, booting: float
+) -> None:
     """An instance that alternates between failing and starting is not logged out."""
     session = gateway.add("Home", State.FAILED, boot=1000.0)
     task = asyncio.create_task(phases(pair(provider, session.id)))
     await until(lambda: session.starts)
     for _ in range(30):
         session.state = State.FAILED
-        await clock.run(2)
+        await clock.run(failed)
         session.state = State.BOOTING
-        await clock.run(1.7)
+        await clock.run(booting)
     assert gateway.count("logout") == 0
 
     session.state = State.CONNECTED
     assert (await task)[-1] is Phase.LINKED
+
+
+@needs("says_failed", actions=["logout"])
+async def test_failed_start(gateway: Gateway, provider: Provider, clock: Clock) -> None:
+    """A linked instance whose start fails once is restarted and not logged out."""
+    session = gateway.add("Home", State.STOPPED, linked=True)
+    task = asyncio.create_task(phases(pair(provider, session.id)))
+    await until(lambda: session.starts)
+    session.state = State.FAILED
+
+    assert (await task)[-1] is Phase.LINKED
+    assert session.starts == 2
+    assert gateway.count("logout") == 0
+
+
+@needs("says_failed", actions=["logout"])
+@pytest.mark.parametrize("outage", [0, 20])
+async def test_slow_restart(
+    gateway: Gateway, provider: Provider, clock: Clock, outage: float
+) -> None:
+    """An instance that looks failed for a while after its restart is not logged out."""
+    session = gateway.add("Home", State.FAILED, linked=True)
+    task = asyncio.create_task(phases(pair(provider, session.id)))
+    await until(lambda: session.starts)
+    gateway.say(gateway.statuses[State.FAILED])
+    await clock.run(8)
+    if outage:
+        gateway.fail("*", status=500)
+        await clock.run(outage)
+        gateway.heal()
+        await clock.run(8)
+    gateway.say(None)
+
+    assert (await task)[-1] is Phase.LINKED
+    assert gateway.count("logout") == 0
 
 
 @needs("says_failed", "says_starting", "pairing_code", actions=["logout"])

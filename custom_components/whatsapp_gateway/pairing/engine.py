@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 LOOK_INTERVAL = 2.0
 GRACE = 5.0
 """How long a session may look stopped after its start, or after a scan."""
+FAILED_AGAIN = 15.0
+"""How long a session has to be seen as failed after its restart to be logged out."""
+FAILED_INTERVAL = 0.5
+"""Between two looks meanwhile: some sessions start for 0.4 s only, and fail again."""
 EVENT_INTERVAL = 0.2
 """Between an event and the look at what has changed."""
 PATIENCE = 30.0
@@ -60,7 +64,7 @@ class Phase(StrEnum):
     NO_PASSKEY = "passkey_required"
     FAILED = "instance_failed"
     NEEDS_LOGOUT = "needs_logout"
-    """It failed again after it was started; only a logout may help."""
+    """It failed again after it was restarted; only a logout may help."""
     GONE = "instance_gone"
     ACCOUNT_GONE = "account_gone"
     UNREACHABLE = "gateway_gone"
@@ -108,7 +112,7 @@ async def pair(
     """Yield what to show whenever it changes, and finally the outcome.
 
     Links by a pairing code if a phone number is given, otherwise by a QR code. Starts
-    the session if it doesn't run. Logs it out if it fails again after its start without
+    the session if it doesn't run. Logs it out if it fails again after a restart without
     having shown a code: it may have kept credentials that WhatsApp refuses. Without
     `may_log_out` it ends with `NEEDS_LOGOUT` then. Ends after 5 minutes at the latest.
     Raises `Closed` if the account is unloaded meanwhile.
@@ -134,6 +138,10 @@ class _Watch:
         self.may_log_out = True
         self.started_without_code = False
         """Whether the session has shown no code since this pairing has started it."""
+        self.restarted = False
+        """Whether this pairing has restarted the session when it had failed."""
+        self.failed_since: float | None = None
+        """Since when all looks have found the session failed."""
         self.logged_out = False
         self.look_at = 0.0
         self.events = live_code.events
@@ -195,8 +203,11 @@ class _Watch:
 
     async def _advance(self) -> Phase:
         """Look at the instance, start its session if needed, and return the phase."""
+        failed_since, self.failed_since = self.failed_since, None
         status = await self._status()
         self.first = False
+        if status is InstanceStatus.FAILED:
+            self.failed_since = failed_since or monotonic()
         if status is InstanceStatus.CONNECTED:
             return Phase.LINKED
         if status is None:
@@ -214,20 +225,41 @@ class _Watch:
         return await self._waiting()
 
     async def _bring_up(self, status: InstanceStatus) -> Phase:
-        """Start a session, or log it out if it has failed again after its start."""
+        """Start a session, or log it out if it has failed again after its restart."""
         # some sessions only start when asked again
         if not self.started or status is InstanceStatus.CREATED:
             await self._start(status)
             self.started = self.started_without_code = True
-        self.down_since = self.down_since or monotonic()
+            self.restarted = status is InstanceStatus.FAILED
+            self.failed_since = None
+        now = monotonic()
+        self.down_since = self.down_since or now
+        failed = status is InstanceStatus.FAILED
+        if failed and self.started_without_code and self._can_recover:
+            return await self._recover()
         grace = CREATED_GRACE if status is InstanceStatus.CREATED else GRACE
-        if monotonic() - self.down_since <= grace:
-            return self.phase
-        failed_again = status is InstanceStatus.FAILED and self.started_without_code
-        can_log_out = Action.LOGOUT in self.live_code.provider.actions
-        if not failed_again or not can_log_out or self.logged_out:
-            return self._failure()
-        return await self._log_out() if self.may_log_out else Phase.NEEDS_LOGOUT
+        return self._failure() if now - self.down_since > grace else self.phase
+
+    @property
+    def _can_recover(self) -> bool:
+        """Whether a logout may help an instance that has failed."""
+        needed = {Action.RESTART, Action.LOGOUT}
+        return needed <= self.live_code.provider.actions and not self.logged_out
+
+    async def _recover(self) -> Phase:
+        """Restart a failed session, and log it out if it fails again all the time.
+
+        A single look doesn't tell: a session that restarts by itself, and may connect
+        then, has also failed most of the time.
+        """
+        failed_for = monotonic() - (self.failed_since or monotonic())
+        if self.restarted and failed_for > FAILED_AGAIN:
+            return await self._log_out() if self.may_log_out else Phase.NEEDS_LOGOUT
+        if not self.restarted and failed_for > GRACE:
+            await self._start(InstanceStatus.FAILED)
+            self.restarted, self.failed_since = True, None
+        self.look_at = monotonic() + FAILED_INTERVAL
+        return self.phase
 
     def _hide_at(self) -> float:
         """Return when to hide what is shown, or when the pairing ends."""
@@ -249,7 +281,8 @@ class _Watch:
     async def _log_out(self) -> Phase:
         """Log out the session, which then starts by itself or has to be started."""
         await self.live_code.provider.perform(Action.LOGOUT, self.live_code.instance_id)
-        self.logged_out, self.started, self.down_since = True, False, None
+        self.logged_out, self.started = True, False
+        self.down_since = self.failed_since = None
         self.look_at = monotonic() + LOOK_INTERVAL
         return Phase.WAITING
 
