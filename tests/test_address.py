@@ -30,20 +30,20 @@ if TYPE_CHECKING:
 
 PUBLIC_IP = "93.184.215.14"
 LOCAL = [
-    ("7da084a7-waha", ["172.30.33.4"]),
-    ("1fd84202-evolution", ["172.30.33.4"]),
+    ("7da084a7-gateway", ["172.30.33.4"]),
+    ("1fd84202-gateway", ["172.30.33.4"]),
     ("localhost", ["127.0.0.1"]),
     ("nas.fritz.box", ["192.168.178.5"]),
     ("nas.example.com", ["10.0.0.5"]),
-    ("waha.home", ["192.168.1.5"]),
-    ("waha.localdomain", ["172.16.0.5"]),
-    ("waha.local", ["169.254.1.5"]),
+    ("gateway.home", ["192.168.1.5"]),
+    ("gateway.localdomain", ["172.16.0.5"]),
+    ("gateway.local", ["169.254.1.5"]),
     ("nas.tail1234.ts.net", ["100.101.102.103"]),
     ("100.101.102.103", ["100.101.102.103"]),
     ("192.168.1.10", ["192.168.1.10"]),
 ]
 LOGINS: list[dict[str, Any]] = [
-    {"headers": {"WWW-Authenticate": 'Basic realm="WAHA"'}},
+    {"headers": {"WWW-Authenticate": 'Basic realm="gateway"'}},
     {"headers": {"WWW-Authenticate": "basic"}, "html": True},
     {"headers": {"WWW-Authenticate": 'Digest realm="x", nonce="y"'}},
 ]
@@ -89,7 +89,7 @@ async def test_local_host(
         # they can't be on the internet
         ("http://unknown:3000", "cannot_connect"),
         ("unknown", "cannot_connect"),
-        ("http://a6137ac8-waha.:3000", "cannot_connect"),
+        ("http://a6137ac8-gateway.:3000", "cannot_connect"),
         ("http://gateway.home.arpa", "cannot_connect"),
         ("http://gateway.home", "cannot_connect"),
         ("http://[fd00::1]:3000", "cannot_connect"),

@@ -1049,7 +1049,7 @@ async def test_not_on_whatsapp(gateway: EvolutionGateway, provider: Evolution) -
 
     with pytest.raises(Rejected) as raised:
         await provider.send("home", "4930123456@s.whatsapp.net", TEXT)
-    assert str(raised.value) == "This number is not on WhatsApp."
+    assert str(raised.value) == "This phone number isn't on WhatsApp."
     with pytest.raises(Rejected) as raised:
         await provider.send("home", "1203@g.us", TEXT)
     assert str(raised.value) == "The gateway does not know this group."

@@ -31,6 +31,7 @@ from .harness.helpers import (
     remember_linked,
     state_of,
 )
+from .harness.recipients import device_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,13 +86,6 @@ def hidden(gateway: Gateway, *sessions: Session) -> Iterator[None]:
     gateway.sessions = {session.id: session for session in sessions}
     yield
     gateway.sessions = every
-
-
-def device_named(hass: HomeAssistant, entry: MockConfigEntry, name: str) -> Any:
-    """Return the device of this name."""
-    registry = dr.async_get(hass)
-    devices = dr.async_entries_for_config_entry(registry, entry.entry_id)
-    return next(device for device in devices if device.name == name)
 
 
 def customize(hass: HomeAssistant, entry: MockConfigEntry) -> set[str]:

@@ -22,8 +22,8 @@ from pytest_homeassistant_custom_component.common import (
 from .gateways.machine import State
 from .harness.facts import needs
 from .harness.helpers import state_of, until
-from .harness.receiving import BEN, FAMILY, MESSAGE, Receiving, start
-from .harness.recipients import add_recipient
+from .harness.receiving import MESSAGE, Receiving, start_with_recipients
+from .harness.recipients import BEN, FAMILY, add_recipient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,15 +77,11 @@ async def home(
     gateway: Gateway,
     entry: MockConfigEntry,
     hass_client_no_auth: ClientSessionGenerator,
-    clock: Clock,
 ) -> Receiving:
     """Return an account with two recipients that receives messages from everyone."""
-    home = await start(hass, gateway, entry, hass_client_no_auth)
-    await home.choose("everyone")
-    add_recipient(hass, entry, home.session, BEN, "Ben")
-    add_recipient(hass, entry, home.session, FAMILY)
-    await clock.run(1)
-    return home
+    return await start_with_recipients(
+        hass, gateway, entry, hass_client_no_auth, "everyone"
+    )
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from custom_components.whatsapp_gateway.providers.message_parsing import bare_id
 
 from .gateways.machine import State
 from .harness.facts import needs
-from .harness.receiving import BEN, FAMILY, MESSAGE, Receiving, start
-from .harness.recipients import add_recipient, notify, send
+from .harness.receiving import MESSAGE, Receiving, start_with_recipients
+from .harness.recipients import BEN, FAMILY, notify, send
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -44,17 +44,14 @@ async def home(
     gateway: Gateway,
     entry: MockConfigEntry,
     hass_client_no_auth: ClientSessionGenerator,
-    clock: Clock,
 ) -> Receiving:
     """Return an account whose gateway takes sent messages for those of the phone."""
-    home = await start(hass, gateway, entry, hass_client_no_auth)
+    home = await start_with_recipients(
+        hass, gateway, entry, hass_client_no_auth, "everyone"
+    )
     # it is a part of the IDs of own messages in groups
     home.session.phone_number = OWN_NUMBER
-    await home.choose("everyone")
-    add_recipient(hass, entry, home.session, BEN, "Ben")
-    add_recipient(hass, entry, home.session, FAMILY)
     gateway.forgets_own = True
-    await clock.run(1)
     return home
 
 

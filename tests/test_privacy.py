@@ -27,8 +27,8 @@ from custom_components.whatsapp_gateway import diagnostics
 from custom_components.whatsapp_gateway.const import DOMAIN
 
 from .harness.facts import SUPPORTED
-from .harness.receiving import FAMILY, MESSAGE, Receiving, start
-from .harness.recipients import add_recipient, device_named
+from .harness.receiving import MESSAGE, Receiving, start
+from .harness.recipients import FAMILY, add_recipient, device_named
 
 if TYPE_CHECKING:
     from homeassistant.components.recorder import Recorder

@@ -21,8 +21,8 @@ from custom_components.whatsapp_gateway.const import DOMAIN
 from custom_components.whatsapp_gateway.questions import CLOCK_TOLERANCE_SECONDS
 
 from .harness.facts import needs
-from .harness.receiving import BEN, FAMILY, Receiving, start
-from .harness.recipients import add_recipient
+from .harness.receiving import Receiving, start_with_recipients
+from .harness.recipients import FAMILY
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -46,15 +46,11 @@ async def home(
     gateway: Gateway,
     entry: MockConfigEntry,
     hass_client_no_auth: ClientSessionGenerator,
-    clock: Clock,
 ) -> Receiving:
     """Return an account with two recipients whose messages it receives."""
-    home = await start(hass, gateway, entry, hass_client_no_auth)
-    await home.choose("recipients")
-    add_recipient(hass, entry, home.session, BEN, "Ben")
-    add_recipient(hass, entry, home.session, FAMILY)
-    await clock.run(1)
-    return home
+    return await start_with_recipients(
+        hass, gateway, entry, hass_client_no_auth, "recipients"
+    )
 
 
 class Asked:

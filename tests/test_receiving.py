@@ -29,8 +29,8 @@ from custom_components.whatsapp_gateway import inbox
 from .gateways.machine import State
 from .harness.facts import SUPPORTED, needs
 from .harness.helpers import POLL, state_of, until
-from .harness.receiving import BEN, FAMILY, MESSAGE, Receiving, start
-from .harness.recipients import add_recipient
+from .harness.receiving import MESSAGE, Receiving, start
+from .harness.recipients import BEN, FAMILY, add_recipient
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession

@@ -10,6 +10,7 @@ import pytest
 import homeassistant.components.hassio  # noqa: F401  not importable in frozen time
 from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.data_entry_flow import FlowResultType, UnknownHandler
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
@@ -36,6 +37,7 @@ from .harness.recipients import (
     add_recipient,
     device_named,
     notify,
+    send,
 )
 
 if TYPE_CHECKING:
@@ -190,6 +192,34 @@ async def test_number_check(
     gateway.heal()
     await dialog.give(recipient=NUMBER, name="Ben")
     assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+
+
+@needs("messages", "number_check")
+async def test_fresh_check(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, dialog: Dialog
+) -> None:
+    """Each dialog checks a number, and messages to this number use the last answer."""
+    gateway.add("Home", State.CONNECTED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    device_id = device_named(hass, entry, "Home").id
+    carl = "447800900123"
+    gateway.people[carl] = "Carl"
+    message = {"device_id": device_id, "to": f"+{carl}", "message": "Hello"}
+    await send(hass, **message)
+
+    del gateway.people[carl]
+    await dialog.open_recipient(entry)
+    await dialog.give(recipient=f"+{carl}", name="Carl")
+    assert dialog.errors == {"recipient": "not_on_whatsapp"}
+    with pytest.raises(HomeAssistantError):
+        await send(hass, **message)
+
+    gateway.people[carl] = "Carl"
+    await dialog.give(recipient=f"+{carl}", name="Carl")
+    assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
+    await send(hass, **message)
+    assert gateway.count("check_number") == 4
+    assert len(gateway.sent) == 2
 
 
 @needs("messages", "chats")

@@ -12,8 +12,8 @@ import homeassistant.components.hassio  # noqa: F401  not importable in frozen t
 
 from custom_components.whatsapp_gateway.const import DOMAIN
 
-from .harness.receiving import BEN, FAMILY, Receiving, start
-from .harness.recipients import add_recipient, send
+from .harness.receiving import Receiving, start_with_recipients
+from .harness.recipients import BEN, FAMILY, send
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -45,16 +45,13 @@ async def home(
     gateway: WahaGateway,
     entry: MockConfigEntry,
     hass_client_no_auth: ClientSessionGenerator,
-    clock: Clock,
 ) -> Receiving:
     """Return an account that receives the messages of two recipients."""
-    home = await start(hass, gateway, entry, hass_client_no_auth)
+    home = await start_with_recipients(
+        hass, gateway, entry, hass_client_no_auth, "recipients"
+    )
     # it is a part of the IDs of own messages in groups
     home.session.phone_number = OWN_NUMBER
-    await home.choose("recipients")
-    add_recipient(hass, entry, home.session, BEN, "Ben")
-    add_recipient(hass, entry, home.session, FAMILY)
-    await clock.run(1)
     return home
 
 

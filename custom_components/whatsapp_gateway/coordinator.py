@@ -73,7 +73,7 @@ DELIBERATE = frozenset({Action.DISCONNECT, Action.LOGOUT})
 FAST_POLL_DURATION = 180.0
 REFRESH_COOLDOWN = 1.0
 SECOND_LOOK = 3.0
-"""Between two lists that somebody waits for, because one list may be wrong."""
+"""Seconds to wait before the list is read again, because a single list may be wrong."""
 PAUSE_TOLERANCE = 300.0
 """How long entities stay available while the gateway asks for a pause."""
 
@@ -228,6 +228,11 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
             if listed or self.polled_at < asked_at:
                 return False
         return True
+
+    async def async_reason_missing(self, instance_id: str) -> str:
+        """Return why a dialog about an instance that isn't listed has to end."""
+        gone = await self.async_is_gone(instance_id)
+        return "instance_gone" if gone else "account_unavailable"
 
     @callback
     def async_expect_disconnected(self, instance_id: str) -> None:

@@ -159,7 +159,7 @@ class _Resolved(AbstractResolver):
     """
 
     def __init__(self, addresses: list[IPAddress]) -> None:
-        """Return these addresses."""
+        """Resolve every host to these addresses."""
         self._addresses = addresses
 
     @override
@@ -180,4 +180,4 @@ class _Resolved(AbstractResolver):
 
     @override
     async def close(self) -> None:
-        """Hold nothing to close."""
+        """Do nothing: there is nothing to close."""

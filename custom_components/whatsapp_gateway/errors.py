@@ -18,7 +18,7 @@ def invalid(key: str, **placeholders: str) -> ServiceValidationError:
 
 
 def is_maybe_sent(err: object) -> bool:
-    """Return whether an error leaves open if the message was sent."""
+    """Return whether the message may have been sent despite this error."""
     return getattr(err, "translation_key", None) == ERROR_KEYS[MaybeSent]
 
 

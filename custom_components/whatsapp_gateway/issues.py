@@ -73,7 +73,8 @@ class Problems(dict[str, Problem]):
         """Note what is wrong with linked instances, and delete all other issues.
 
         An instance that was never linked, or that somebody disconnected, is fine.
-        `missing` has those that may not be gone although the last list lacks them.
+        `missing` has the instances that only the last list lacked, so they may still
+        exist.
         """
         for instance_id in self.keys() - (linked & instances.keys()):
             del self[instance_id]

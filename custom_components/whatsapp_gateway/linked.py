@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # both in seconds
 LIST_LAG = 120.0
 """How long a list may still report a disconnected instance as connected."""
-MEMORY = 24 * 3600.0
+KEEP_GONE_SECONDS = 24 * 3600.0
 """How long an instance that is gone is expected to come back connected."""
 
 
@@ -61,7 +61,7 @@ class LinkedInstances:
             for instance_id, until in self._disconnecting.items()
             if instance_id in connected and now < until
         }
-        earliest = time() - MEMORY
+        earliest = time() - KEEP_GONE_SECONDS
         forgotten = {key for key, since in self._gone.items() if since < earliest}
         linked = (self.ids - forgotten) | (connected - self._disconnecting.keys())
         self._async_store(linked, linked - instances.keys())

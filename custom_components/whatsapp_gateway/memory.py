@@ -1,4 +1,4 @@
-"""What is remembered of the messages of an account, also while it is reloaded."""
+"""Data about messages of an account that survives a reload."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Memory:
-    """What outlives a reload; it is lost at a restart of Home Assistant."""
+    """Data that survives a reload, but not a restart of Home Assistant."""
 
     def __init__(self) -> None:
         """Start without any messages."""

@@ -75,10 +75,8 @@ class PairingFlow(PairingProgress):
         chosen = user_input[CONF_INSTANCE] if user_input else next(iter(waiting))
         if chosen not in waiting:
             if (known := self.coordinator.data.get(chosen)) is None:
-                gone = await self.coordinator.async_is_gone(chosen)
-                return self.async_abort(
-                    reason="instance_gone" if gone else "account_unavailable"
-                )
+                reason = await self.coordinator.async_reason_missing(chosen)
+                return self.async_abort(reason=reason)
             return self.async_abort(
                 reason="linked",
                 description_placeholders={"name": escape_markdown(known.name)},

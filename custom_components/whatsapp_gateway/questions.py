@@ -11,7 +11,7 @@ from homeassistant.util import dt as dt_util
 
 from .phone_number import plain_text
 from .providers.message_parsing import bare_id
-from .providers.messages import MessageEvent, next_number
+from .providers.messages import MessageEvent, next_sequence
 
 if TYPE_CHECKING:
     import asyncio
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .sent import SentMessages
 
 CLOCK_TOLERANCE_SECONDS = 3
-"""By how much WhatsApp's clock may be behind; nobody answers sooner than that."""
+"""How far WhatsApp's clock may be behind ours."""
 
 EMOJI_STYLES = "\ufe0e\ufe0f"
 """Variation selectors, which phones add to signs that are also emojis."""
@@ -38,8 +38,8 @@ class Question:
     answer: asyncio.Future[tuple[int, IncomingMessage]]
     """The number of a choice, and the message that has chosen it."""
     asked_at: datetime = field(default_factory=dt_util.utcnow)
-    number: int = 0
-    """Messages that arrived before have a lower one."""
+    sequence: int = 0
+    """Order of arrival: earlier messages have a lower value."""
     message_id: str | None = None
     """None if the gateway doesn't tell it."""
     is_sent: bool = False
@@ -52,7 +52,7 @@ class Question:
         WhatsApp's times are whole seconds.
         """
         chat = message.instance_id, message.chat_id
-        if chat != (self.instance_id, self.chat_id) or message.number < self.number:
+        if chat != (self.instance_id, self.chat_id) or message.sequence < self.sequence:
             return False
         seconds = int(message.sent_at.timestamp()) - int(self.asked_at.timestamp())
         return seconds >= -CLOCK_TOLERANCE_SECONDS
@@ -82,7 +82,7 @@ class Questions:
     def start(self, question: Question) -> None:
         """Note that a question is sent now; its send may be repeated."""
         self.close(question)
-        question.asked_at, question.number = dt_util.utcnow(), next_number()
+        question.asked_at, question.sequence = dt_util.utcnow(), next_sequence()
         self._open.append(question)
 
     def note_sent(self, question: Question, message_id: str | None) -> None:

@@ -17,10 +17,11 @@ from homeassistant.data_entry_flow import AbortFlow
 
 from .const import CONF_CHAT_ID, CONF_INSTANCE_ID
 from .forms import TEXT, choose_or_enter, select_one
+from .number_check import async_find_person
 from .phone_number import example_of
 from .providers.messages import digits_of
 from .providers.models import Feature, GatewayError
-from .recipients import parse_address, recipients_of, subentry_unique_id
+from .recipients import parse_chat, recipients_of, subentry_unique_id
 from .texts import async_explain_error, escape_markdown
 
 if TYPE_CHECKING:
@@ -67,10 +68,8 @@ class RecipientFlow(ConfigSubentryFlow):
             return self.async_show_form(step_id="user", data_schema=schema)
         chosen = user_input[CONF_INSTANCE] if user_input else next(iter(instances))
         if chosen not in instances:
-            gone = await self._coordinator.async_is_gone(chosen)
-            return self.async_abort(
-                reason="instance_gone" if gone else "account_unavailable"
-            )
+            reason = await self._coordinator.async_reason_missing(chosen)
+            return self.async_abort(reason=reason)
         self._instance = instances[chosen]
         return await self._async_list_chats()
 
@@ -133,14 +132,16 @@ class RecipientFlow(ConfigSubentryFlow):
         if entered in self._listed:
             return self._listed[entered], ""
         try:
-            found = parse_address(entered, self.hass.config.country)
+            found = parse_chat(entered, self.hass.config.country)
         except ValueError:
             return "", "invalid_recipient"
-        coordinator, digits = self._coordinator, digits_of(found)
-        if digits is None or Feature.NUMBER_CHECK not in coordinator.provider.features:
+        if (digits := digits_of(found)) is None:
             return found, ""
+        coordinator = self._coordinator
         try:
-            person = await coordinator.provider.find_person(self._instance.id, digits)
+            person = await async_find_person(
+                coordinator, self._instance.id, digits, fresh=True
+            )
         except GatewayError as err:
             self._message = await async_explain_error(coordinator, err)
             return "", "gateway_error"
@@ -226,9 +227,9 @@ def ids_by_label(chats: Iterable[Chat], country: str | None) -> dict[str, str]:
 def _is_of_another(name: str, chat_id: str, country: str | None) -> bool:
     """Return whether the name of a chat may be the phone number or ID of another."""
     try:
-        return parse_address(name, country) != chat_id
+        return parse_chat(name, country) != chat_id
     except ValueError:
-        # who enters an unclear number must not get the chat that is called like it
+        # an unclear number must not select a chat that only has this number as its name
         has_letters = any(sign.isalpha() for sign in name)
         digits = sum(sign.isdecimal() for sign in name)
         return digits >= MIN_DIGITS and not has_letters

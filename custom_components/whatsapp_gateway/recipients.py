@@ -60,7 +60,7 @@ def subentry_unique_id(instance_id: str, chat_id: str) -> str:
     return f"{instance_id}_{chat_id}"
 
 
-def parse_address(address: str, country: str | None) -> str:
+def parse_chat(address: str, country: str | None) -> str:
     """Return the chat ID of a phone number or of a chat ID in any form.
 
     `country` is that of the home. Raises `ValueError` if it isn't clear.

@@ -43,10 +43,8 @@ class InstanceRepairFlow(PairingFlow, RepairsFlow):
         """Show the QR code; only a failed session is restarted before that."""
         instance = self.coordinator.data.get(self._instance_id)
         if instance is None:
-            gone = await self.coordinator.async_is_gone(self._instance_id)
-            return self.async_abort(
-                reason="instance_gone" if gone else "account_unavailable"
-            )
+            reason = await self.coordinator.async_reason_missing(self._instance_id)
+            return self.async_abort(reason=reason)
         self._instance = instance
         can_restart = Action.RESTART in self.coordinator.provider.actions
         if self._kind is Kind.FAILED and can_restart:

@@ -64,7 +64,7 @@ class AutomaticReplies:
     """The last automatic replies of an account, by instance and chat."""
 
     def __init__(self) -> None:
-        """Start without any; nothing in here is a text."""
+        """Create an empty record. It stores digests, never texts."""
         self._chats: dict[tuple[str, str], _Chat] = {}
 
     async def async_send[T](

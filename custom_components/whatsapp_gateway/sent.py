@@ -15,7 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from .providers.message_parsing import MAX_TEXT, bare_id, remember
-from .providers.messages import MessageEvent, next_number
+from .providers.messages import MessageEvent, next_sequence
 from .providers.models import GatewayError, MaybeSent
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ class Sending:
     chat_id: str
     content: int
     """Digest of what is sent, to recognize it without an ID."""
-    number: int = field(default_factory=next_number)
-    """Messages that arrived before have a lower one."""
+    sequence: int = field(default_factory=next_sequence)
+    """Order of arrival: earlier messages have a lower value."""
     message_id: str | None = None
     """To be set as soon as the gateway has answered it."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -55,7 +55,7 @@ class Sending:
     def is_reported_by(self, message: IncomingMessage) -> bool:
         """Return whether a message may be this one: all but the ID is the same."""
         return (
-            self.number < message.number
+            self.sequence < message.sequence
             and monotonic() < self.expires_at
             and (self.instance_id, self.chat_id)
             == (message.instance_id, message.chat_id)
@@ -67,7 +67,7 @@ class SentMessages:
     """The last messages that were sent through an account."""
 
     def __init__(self) -> None:
-        """Start without any; nothing in here is a text."""
+        """Create an empty record. It stores digests, never texts."""
         self._ids: dict[tuple[str, str], None] = {}
         self._sendings: list[Sending] = []
 

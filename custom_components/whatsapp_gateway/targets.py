@@ -18,7 +18,7 @@ from .errors import invalid
 from .phone_number import example_of
 from .recipients import (
     is_chat_id,
-    parse_address,
+    parse_chat,
     recipient_unique_id,
     recipients_of,
     shortened,
@@ -72,7 +72,7 @@ class Target:
     """What errors call the chat, which are logged."""
     entity_id: str | None = None
     to_check: bool = False
-    """Whether a person has entered a phone number that nobody has checked yet."""
+    """Whether the chat was made from a phone number that may have to be checked."""
 
 
 def targets_by_entity(hass: HomeAssistant, entity_ids: Iterable[str]) -> list[Target]:
@@ -112,7 +112,7 @@ def targets_by_address(
     for address in addresses:
         name = shortened(address)
         try:
-            chat = parse_address(address, country)
+            chat = parse_chat(address, country)
         except ValueError as err:
             example = example_of(country)
             raise invalid("invalid_recipient", to=name, example=example) from err

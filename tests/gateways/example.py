@@ -20,6 +20,7 @@ from custom_components.whatsapp_gateway.providers.models import (
     Feature,
     Instance,
     InstanceStatus,
+    NotFound,
     QrCode,
 )
 
@@ -97,7 +98,8 @@ class Example(Provider):
     @staticmethod
     @override
     def _error_of(status: int, payload: Any) -> GatewayError | None:
-        return None
+        own = isinstance(payload, dict) and payload.get("code") == "not_found"
+        return NotFound() if status == HTTPStatus.NOT_FOUND and own else None
 
     @staticmethod
     @override

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from tests.gateways import machine
 
 from .dialog import Dialog
 from .helpers import make_reachable, until
+from .recipients import BEN, add_recipient
 
 if TYPE_CHECKING:
     from homeassistant.core import Event, HomeAssistant, State
@@ -93,10 +95,6 @@ class Receiving:
             self.seen.append(state)
 
 
-BEN = "12025550123@s.whatsapp.net"
-FAMILY = "120363025246125486@g.us"
-
-
 async def start(
     hass: HomeAssistant,
     gateway: Gateway,
@@ -115,3 +113,19 @@ async def start(
         await dialog.give(webhook=True)
     await receiving.until_ready()
     return receiving
+
+
+async def start_with_recipients(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    client: ClientSessionGenerator,
+    whose: str,
+) -> Receiving:
+    """Set an account up that receives messages and knows Ben and the family."""
+    home = await start(hass, gateway, entry, client)
+    await home.choose(whose)
+    add_recipient(hass, entry, home.session, BEN, "Ben")
+    add_recipient(hass, entry, home.session)
+    await asyncio.sleep(1)
+    return home

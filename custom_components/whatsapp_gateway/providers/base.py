@@ -71,7 +71,8 @@ class Provider(ABC):
     example_url: ClassVar[str | None] = None
     """Example of an address, if there is no default one."""
     web_pages: ClassVar[frozenset[str]] = frozenset()
-    """Where the paths of web pages begin that the server has beside its API."""
+    """First path segments of the server's web pages, such as "dashboard", in lower
+    case."""
     key_required: ClassVar[bool] = True
     max_name_length: ClassVar[int | None] = None
     """Limit of names that may only have letters (A to Z), digits, hyphens and
@@ -123,8 +124,8 @@ class Provider(ABC):
         self.settling = False
         """Whether the list shows an earlier status of an instance for a while."""
         self.pairing_digests: dict[str, str] = {}
-        """Digests of the last pairing code by instance ID, where old codes have to be
-        told from new ones; whoever makes the provider keeps them for the next one."""
+        """Digests of the last pairing codes, by instance ID. The owner of the provider
+        stores them and passes them to the next one."""
         self.receives = False
         """Whether the user wants to receive messages; set before anything is asked."""
         self._http = HttpClient(
@@ -407,7 +408,12 @@ class Provider(ABC):
     @staticmethod
     @abstractmethod
     def _error_of(status: int, payload: Any) -> GatewayError | None:
-        """Return what a failure means, None if its HTTP status and code tell."""
+        """Return the error that a status and a body mean, or None for the default.
+
+        Has to return NotFound for the gateway's own answer that an instance doesn't
+        exist. The default for status 404 is BadResponse, because a proxy answers 404 as
+        well.
+        """
 
     def _parse_once[T](self, key: str, answer: Answer, parse: Callable[[Any], T]) -> T:
         """Return the parsed answer; an unchanged one isn't parsed again.

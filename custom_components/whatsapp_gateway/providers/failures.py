@@ -22,6 +22,7 @@ from .models import (
     GatewayError,
     InvalidCertificate,
     NoConnection,
+    NotFound,
     Rejected,
     Unauthorized,
     Unreachable,
@@ -70,9 +71,10 @@ def asks_for_login(status: int, headers: Headers) -> bool:
     )
 
 
-def is_about_route(code: str, message: str) -> bool:
-    """Return whether a 404 says that a path doesn't exist, not an instance."""
-    return any(map(_ROUTE.match, (code, message)))
+def not_found(code: str, message: str) -> NotFound | None:
+    """Return the error of a gateway's own 404, None if it is about a path."""
+    is_about_path = any(map(_ROUTE.match, (code, message)))
+    return None if is_about_path else NotFound(code=code)
 
 
 def unreachable(err: Exception) -> Unreachable:

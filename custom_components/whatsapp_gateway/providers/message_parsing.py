@@ -198,7 +198,7 @@ def sent_message(
 def checked_chat(digits: str, *chats: Any) -> str:
     """Return the chat that a gateway names for a phone number that has WhatsApp.
 
-    A LID is better than the number as it was entered, which nobody may have.
+    Falls back to the entered number only if the gateway names no chat.
     """
     return first_chat(*chats) or digits + PERSON
 

@@ -35,12 +35,12 @@ _NO_LETTERS = re.compile(r"\\[nrt]|[\W_]")
 """What differs between a text and its form in JSON, or after secrets were removed."""
 
 
-_numbers = count()
+_sequence = count()
 
 
-def next_number() -> int:
-    """Return a number that is higher than all before, to compare what came first."""
-    return next(_numbers)
+def next_sequence() -> int:
+    """Return a number that is higher than all before, for the order of arrival."""
+    return next(_sequence)
 
 
 class MessageKind(StrEnum):
@@ -175,8 +175,8 @@ class IncomingMessage:
     has_media: bool = False
     media: str | None = field(default=None, repr=False)
     """What the provider needs to download the file; a secret."""
-    number: int = field(default_factory=next_number, repr=False, compare=False)
-    """Messages that arrived earlier have a lower one."""
+    sequence: int = field(default_factory=next_sequence, repr=False, compare=False)
+    """Order of arrival: earlier messages have a lower value."""
 
     @property
     def is_group(self) -> bool:
@@ -208,7 +208,7 @@ def not_connected() -> Rejected:
 
 def not_on_whatsapp() -> Rejected:
     """Return the error of a number that can't receive messages."""
-    return Rejected("This number is not on WhatsApp.")
+    return Rejected("This phone number isn't on WhatsApp.")
 
 
 def chat_id(value: str) -> str:

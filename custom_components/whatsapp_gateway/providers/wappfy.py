@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from . import parsing, wappfy_messages
 from .base import MAX_INSTANCES, Provider, path_of
-from .failures import explanation, is_about_route
+from .failures import explanation, not_found
 from .message_parsing import MAX_CHATS, sent_message
 from .messages import Call, not_connected
 from .models import (
@@ -279,7 +279,7 @@ class Wappfy(Provider):
             return not_connected()
         own = isinstance(payload, dict) and payload.get("success") is False
         if status == HTTPStatus.NOT_FOUND and own and code:
-            return None if is_about_route(code, message) else NotFound(code=code)
+            return not_found(code, message)
         return wappfy_messages.error_of(status, payload, code)
 
     @override

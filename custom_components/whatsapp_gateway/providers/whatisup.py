@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, override
 
 from . import parsing, whatisup_messages
 from .base import Provider, path_of
-from .failures import explanation, is_about_route
+from .failures import explanation, not_found
 from .http import loads
 from .message_parsing import sent_message
 from .messages import not_connected
@@ -22,7 +22,6 @@ from .models import (
     InstanceChanged,
     InstanceStatus,
     KeyBound,
-    NotFound,
     QrCode,
     RateLimited,
 )
@@ -169,7 +168,7 @@ class WhatIsUp(Provider):
             return not_connected()
         own = isinstance(payload, dict) and payload.keys() >= OWN_ERROR
         if status == HTTPStatus.NOT_FOUND and own and code and code != NO_CODE:
-            return None if is_about_route(code, message) else NotFound(code=code)
+            return not_found(code, message)
         return None
 
     @override
