@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import replace
 from http import HTTPStatus
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -301,6 +302,21 @@ async def test_back_again(
     await pass_polls(clock, 1)
     assert raised_issues(hass) == []
     assert home.id in entry.data["linked"]
+
+
+async def test_wrong_clock(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, clock: Clock
+) -> None:
+    """A machine may have noted a time of the past, before it knew the time of day."""
+    home = gateway.add("Home", State.FAILED)
+    data = {**entry.data, "linked": [home.id], "gone": {home.id: time.time() - 9 * DAY}}
+    hass.config_entries.async_update_entry(entry, data=data)
+    gateway.sessions = {}
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await poll_twice(entry)
+    gateway.sessions = {home.id: home}
+    await pass_polls(clock, 5)
+    assert len(raised_issues(hass)) == 1
 
 
 # deleting

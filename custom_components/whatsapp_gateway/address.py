@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 import re
 from typing import TYPE_CHECKING
 from unicodedata import category
@@ -14,8 +14,6 @@ from .hosts import async_resolve, is_number, is_public
 from .providers import PROVIDERS
 
 if TYPE_CHECKING:
-    from collections.abc import Container
-
     from .providers.base import Provider
 
 LOCAL_SUFFIXES = (
@@ -31,6 +29,8 @@ LOCAL_SUFFIXES = (
 SCHEMES = {"http", "https"}
 WEB_PAGES = frozenset().union(*(provider.web_pages for provider in PROVIDERS.values()))
 """First path segments of the web pages of all gateways."""
+PAGE_FILES = {"index.html", "login"}
+"""What may follow the first path segment of a web page."""
 INVISIBLE = "Cf"
 _WITH_SCHEME = re.compile("[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
@@ -43,13 +43,13 @@ async def async_parse_address(
     A missing scheme is added, and the path of a web page is removed.
     """
     try:
-        url = _parse(text, provider)
+        url = _parse(text)
     except (IndexError, ValueError):
         # IndexError by some versions of yarl
         return URL(), "invalid_url"
     if url.scheme == "https":
         return url, None
-    is_hosted, host = provider.default_url is not None, url.host or ""
+    is_hosted, host = provider.default_url is not None, url.raw_host or ""
     may_use_http = _is_this_machine(host) if is_hosted else await _async_is_local(host)
     if not url.scheme:
         return URL(f"{'http' if may_use_http else 'https'}:{url}"), None
@@ -58,7 +58,7 @@ async def async_parse_address(
     return url, "https_required" if is_hosted else "insecure_url"
 
 
-def _parse(text: str, provider: type[Provider]) -> URL:
+def _parse(text: str) -> URL:
     """Return an address, maybe without a scheme; raises `ValueError`."""
     text = "".join(
         character for character in text if category(character) != INVISIBLE
@@ -76,20 +76,19 @@ def _parse(text: str, provider: type[Provider]) -> URL:
         raise ValueError
     # fails for an empty label or one of more than 63 characters
     (url.raw_host or "").encode("idna")
-    path = _without_web_page(url.raw_path, provider.web_pages)
+    path = _without_web_page(url.raw_path)
     # the same URL is parsed again for each request
     return URL(str(url.with_path(path, encoded=True)).rstrip("/"))
 
 
-def _without_web_page(path: str, pages: Container[str]) -> str:
-    """Return the path of the API, without the gateway's web page and its sub-pages.
+def _without_web_page(path: str) -> str:
+    """Return the path of the API without a web page at the end.
 
-    The page of another gateway is only removed at the end: elsewhere its name may be
-    a part of a reverse proxy's path.
+    Elsewhere the name of a page may be a part of a reverse proxy's path.
     """
     parts = path.rstrip("/").split("/")
-    found = (index for index, part in enumerate(parts) if part.lower() in pages)
-    parts = parts[: next(found, None)]
+    if parts[-1].lower() in PAGE_FILES and parts[-2].lower() in WEB_PAGES:
+        parts.pop()
     while parts[-1].lower() in WEB_PAGES:
         parts.pop()
     return "/".join(parts)
@@ -109,8 +108,12 @@ async def _async_is_local(host: str) -> bool:
         return not is_public(ip_address(name))
     if is_number(name):
         return False
-    public = [is_public(address) for address in await async_resolve(host)]
+    addresses = await async_resolve(host)
+    public = [address for address in addresses if is_public(address)]
     if "." not in name or name.endswith(LOCAL_SUFFIXES):
         # unless the resolver answers such names with a page of its own
-        return not (public and all(public))
-    return bool(public) and not any(public)
+        return not public or len(public) < len(addresses)
+    # a device in a home may also have an IPv6 address of the internet
+    return len(public) < len(addresses) and all(
+        isinstance(address, IPv6Address) for address in public
+    )

@@ -105,8 +105,8 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         """Number of dialogs that link an instance: there is no repair meanwhile."""
         self.linked = LinkedInstances(hass, entry)
         self.problems = Problems(hass, entry.entry_id)
-        self.missing: set[str] = set()
-        """IDs of known instances that the last list lacked, for the first time."""
+        self._missing_since: dict[str, float] = {}
+        """When a list first lacked a known instance that may not be gone."""
         self._deleted: set[str] = set()
         """IDs of the instances that were deleted from here since the last list."""
         self._device_names: dict[str, str | None] | None = None
@@ -142,6 +142,11 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
             ),
             None,
         )
+
+    @property
+    def missing(self) -> set[str]:
+        """IDs of the instances that only the last list lacked, so they may exist."""
+        return set(self._missing_since)
 
     @property
     def can_report_messages(self) -> bool:
@@ -340,8 +345,8 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
     def _with_missing(self, instances: dict[str, Instance]) -> dict[str, Instance]:
         """Return the instances of a list and those that it is the first one to lack.
 
-        One list may be wrong. An instance is gone if two lists in a row lack it, or if
-        one lacks it after it was deleted from here.
+        One list may be wrong. An instance is gone if two lists in a row lack it, which
+        are some seconds apart, or if one lacks it after it was deleted from here.
         """
         before = self.data or {}
         # after a restart only the devices are known
@@ -350,9 +355,16 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
             if self.data is not None
             else known_instance_ids(self.hass, self.config_entry)
         )
-        lacking = (known | self.missing) - instances.keys() - self._deleted
+        lacking = (known | self.missing) - instances.keys()
+        for instance_id in lacking & self._deleted:
+            self.linked.async_expect_disconnected(instance_id, None)
+        lacking -= self._deleted
         self._deleted = set()
-        self.missing = lacking - self.missing
+        now = monotonic()
+        since = {key: self._missing_since.get(key, now) for key in lacking}
+        self._missing_since = {
+            key: first for key, first in since.items() if now - first < SECOND_LOOK
+        }
         return instances | {key: before[key] for key in self.missing & before.keys()}
 
     @callback
@@ -368,7 +380,7 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
     def async_store_pairing_digests(self, instances: dict[str, Instance]) -> None:
         """Store which pairing codes are used up after the next start."""
         digests = self.provider.pairing_digests
-        for instance_id in digests.keys() - instances.keys():
+        for instance_id in digests.keys() - instances.keys() - self.missing:
             del digests[instance_id]
         if digests != self.config_entry.data.get(CONF_PAIRING_DIGESTS, {}):
             value = dict(digests)

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
     from .providers.models import Instance
 
-# both in seconds
+# all in seconds
 LIST_LAG = 120.0
 """How long a list may still report a disconnected instance as connected."""
 KEEP_GONE_SECONDS = 24 * 3600.0
 """How long an instance that is gone is expected to come back connected."""
+KEEP_STORED_SECONDS = 3600.0
+"""The same at least, after a restart: the clock may have been wrong before."""
 
 
 class LinkedInstances:
@@ -36,6 +38,8 @@ class LinkedInstances:
         """Start with what is stored."""
         self.ids = set(entry.data.get(CONF_LINKED, ()))
         self._gone: dict[str, float] = dict(entry.data.get(CONF_GONE, {}))
+        self._keep_until = dict.fromkeys(self._gone, monotonic() + KEEP_STORED_SECONDS)
+        """Until when an instance that is gone is kept, whatever the time of day is."""
         self._hass = hass
         self._entry = entry
         self._disconnecting: dict[str, float] = {}
@@ -61,10 +65,18 @@ class LinkedInstances:
             for instance_id, until in self._disconnecting.items()
             if instance_id in connected and now < until
         }
-        earliest = time() - KEEP_GONE_SECONDS
-        forgotten = {key for key, since in self._gone.items() if since < earliest}
+        forgotten = set(filter(self._is_forgotten, self._gone))
         linked = (self.ids - forgotten) | (connected - self._disconnecting.keys())
         self._async_store(linked, linked - instances.keys())
+
+    def _is_forgotten(self, instance_id: str) -> bool:
+        """Return whether an instance has been gone for a day.
+
+        The time of day may jump: many machines have no clock while they are off.
+        """
+        kept_for = time() - self._gone[instance_id]
+        is_due = monotonic() >= self._keep_until[instance_id]
+        return is_due and kept_for >= KEEP_GONE_SECONDS
 
     @callback
     def async_expect_disconnected(
@@ -88,6 +100,7 @@ class LinkedInstances:
             self.ids = linked
             async_store(self._hass, self._entry, CONF_LINKED, sorted(linked))
         if gone != self._gone.keys():
-            now = time()
+            now, until = time(), monotonic() + KEEP_GONE_SECONDS
             self._gone = {key: self._gone.get(key, now) for key in sorted(gone)}
+            self._keep_until = {key: self._keep_until.get(key, until) for key in gone}
             async_store(self._hass, self._entry, CONF_GONE, self._gone)

@@ -116,7 +116,7 @@ class Wappfy(Provider):
             found += page.items
             if not new:
                 break
-        if len(found) - repeated < total:
+        if len(found) - repeated < total or number < pages:
             # an instance was created or deleted while the pages were read, and others
             # moved to a page that was not read after that
             raise BadResponse("The list is incomplete")
