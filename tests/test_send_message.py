@@ -25,7 +25,7 @@ from custom_components.whatsapp_gateway.const import DOMAIN
 
 from .gateways.machine import State
 from .harness.facts import lacks, needs
-from .harness.helpers import state_of
+from .harness.helpers import poll_twice, state_of
 from .harness.recipients import (
     BEN,
     FAMILY,
@@ -283,12 +283,19 @@ async def test_some_fail(
 
 
 @needs("messages")
+@pytest.mark.parametrize("polled", [False, True])
 async def test_instance_gone(
-    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, home: Session
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    home: Session,
+    *,
+    polled: bool,
 ) -> None:
     """The recipient of a deleted instance gets nothing."""
     del gateway.sessions[home.id]
-    await entry.runtime_data.async_refresh()
+    if polled:
+        await poll_twice(entry)
 
     with pytest.raises(HomeAssistantError) as error:
         await send(hass, entity_id=BEN_ENTITY, message="Hello")

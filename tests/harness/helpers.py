@@ -11,6 +11,7 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import issue_registry as ir
 
 from custom_components.whatsapp_gateway.const import DOMAIN
+from custom_components.whatsapp_gateway.coordinator import SECOND_LOOK
 from tests.gateways.machine import State
 
 if TYPE_CHECKING:
@@ -75,8 +76,9 @@ async def pass_polls(clock: Clock, polls: int) -> None:
 
 async def poll_twice(entry: MockConfigEntry) -> None:
     """Read two lists in a row, because one that lacks an instance proves nothing."""
-    for _ in range(2):
-        await entry.runtime_data.async_refresh()
+    await entry.runtime_data.async_refresh()
+    await asyncio.sleep(SECOND_LOOK)
+    await entry.runtime_data.async_refresh()
 
 
 def status_of(gateway: Gateway, state: State) -> str:
