@@ -171,6 +171,24 @@ async def test_one_odd_list(
     assert not entry.data.get("gone")
 
 
+async def test_lists_at_once(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, clock: Clock
+) -> None:
+    """Lists that are read in quick succession, as events may cause it, count as one."""
+    gateway.add("Home", State.CONNECTED)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    with hidden(gateway):
+        for _ in range(4):
+            await entry.runtime_data.async_refresh()
+            await clock.run(0.7)
+    await entry.runtime_data.async_refresh()
+    assert device_names(hass, entry) == {"Home"}
+
+    with hidden(gateway):
+        await poll_twice(entry)
+    assert device_names(hass, entry) == set()
+
+
 @needs("events")
 async def test_odd_list_while_changes_are_reported(
     hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, clock: Clock
@@ -377,7 +395,7 @@ async def test_deleted_but_not_listed(
     hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, clock: Clock
 ) -> None:
     """Without a list it isn't known; after that one list is enough."""
-    gateway.add("Home", State.CONNECTED)
+    home = gateway.add("Home", State.CONNECTED)
     gateway.add("Shop", State.CONNECTED)
     assert await hass.config_entries.async_setup(entry.entry_id)
     gateway.fail("list", status=502)
@@ -387,6 +405,7 @@ async def test_deleted_but_not_listed(
     gateway.heal()
     await entry.runtime_data.async_refresh()
     assert device_names(hass, entry) == {"Shop"}
+    assert home.id not in entry.data["linked"]
     # what was deleted before does not count for another instance
     with hidden(gateway):
         await entry.runtime_data.async_refresh()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ from homeassistant.helpers import entity_registry as er
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.whatsapp_gateway.const import DOMAIN
+from custom_components.whatsapp_gateway.coordinator import SECOND_LOOK
 
 from .gateways.machine import State
 from .harness.helpers import device_names, state_of
@@ -76,6 +78,7 @@ async def test_move_and_back(
             await hass.async_block_till_done()
             # until the second list that lacks it
             assert state_of(hass, "sensor.home_status") == "connected"
+        await asyncio.sleep(SECOND_LOOK)
         await source.runtime_data.async_refresh()
         await hass.async_block_till_done()
         assert "Home" in device_names(hass, target)

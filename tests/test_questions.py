@@ -112,6 +112,44 @@ async def test_answer(home: Receiving, clock: Clock) -> None:
 
 
 @receiving
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("2", 2),
+        ("2.", 2),
+        ("2)", 2),
+        ("2\ufe0f\u20e3", 2),
+        ("\u0662", 2),
+        ("\uff12", 2),
+        (" TWO ", 3),
+        ("\U0001f44d\ufe0f", 4),
+        ("3", 3),
+        ("22", None),
+        ("2 3", None),
+    ],
+)
+async def test_choice(
+    home: Receiving, clock: Clock, text: str, number: int | None
+) -> None:
+    """An answer is a number as phones write it, or the words of a choice."""
+    asked = await ask(home, clock, choices=["2", "3", "two", "\U0001f44d"])
+    await home.get(text)
+    await clock.run(SOON)
+    assert asked.number == number
+    asked.task.cancel()
+
+
+@receiving
+async def test_no_choices(home: Receiving) -> None:
+    """A question that nobody could answer isn't sent."""
+    asked = Asked(home, choices=["", " "])
+    with pytest.raises(ServiceValidationError) as error:
+        await asked.end()
+    assert error.value.translation_key == "choices_required"
+    assert home.gateway.sent == []
+
+
+@receiving
 async def test_no_answer(home: Receiving, clock: Clock) -> None:
     """Without an answer in time the response is empty, and a late one is ignored."""
     asked = await ask(home, clock, time_limit={"seconds": 30})

@@ -117,6 +117,26 @@ async def test_restart(
 
 
 @needs("pairing_code")
+async def test_odd_list_after_a_reload(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    phone: VirtualPhone,
+    entry: MockConfigEntry,
+    dialog: Dialog,
+    session: Session,
+    clock: Clock,
+) -> None:
+    """One list that lacks the instance doesn't make a used code a new one."""
+    await link_and_unlink(dialog, entry, phone, session, clock)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    gateway.sessions = {}
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    gateway.sessions = {session.id: session}
+    await clock.run(POLL)
+    await expect_new_code(dialog, entry, phone, session)
+
+
+@needs("pairing_code")
 async def test_reload_while_it_is_shown(
     hass: HomeAssistant,
     phone: VirtualPhone,

@@ -157,6 +157,7 @@ async def test_empty_page(gateway: WappfyGateway, provider: Provider) -> None:
     [
         {"items": [], "total": 3, "page": 1, "limit": 20, "totalPages": 1},
         {"items": [], "total": 10**6, "page": 1, "limit": 20, "totalPages": 1},
+        {"items": [], "page": 1, "limit": 20, "totalPages": 3},
         {"items": None},
     ],
     ids=str,
