@@ -137,8 +137,8 @@ class EvolutionMessages(EvolutionRows):
         if request.query.get("getParticipants") not in {"true", "false"}:
             message = 'instance requires property "getParticipants"'
             return self.error(400, "bad_request", [message])
-        if (message := NOT_AVAILABLE.get(instance.type)) is not None:
-            return self.error(400, "bad_request", [message])
+        if (refusal := NOT_AVAILABLE.get(instance.type)) is not None:
+            return self.error(400, "bad_request", [refusal])
         if instance.live != "open":
             return self._not_connected(instance)
         await self._sleep(GROUP_LOOKUP * len(self.groups))
@@ -195,9 +195,9 @@ class EvolutionMessages(EvolutionRows):
             message = 'instance requires property "numbers"'
             return self.error(400, "bad_request", [message])
         instance = request["instance"]
-        if (message := NOT_AVAILABLE.get(instance.type)) is not None:
+        if (refusal := NOT_AVAILABLE.get(instance.type)) is not None:
             # the error itself, not in the form of the other answers
-            error = {"status": 400, "error": "Bad Request", "message": [message]}
+            error = {"status": 400, "error": "Bad Request", "message": [refusal]}
             return web.json_response(error, status=400)
         if instance.live != "open":
             # the error itself, of which nothing is left
