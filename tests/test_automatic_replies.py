@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from homeassistant.exceptions import HomeAssistantError
+from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.whatsapp_gateway import replies
+from custom_components.whatsapp_gateway.const import DOMAIN
 
 from .gateways.machine import State
 from .harness.facts import needs
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from homeassistant.core import HomeAssistant
-    from pytest_homeassistant_custom_component.common import MockConfigEntry
 
     from .gateways import Gateway
     from .harness.clock import Clock
@@ -165,6 +166,57 @@ async def test_given_up(hass: HomeAssistant, gateway: Gateway, clock: Clock) -> 
     gateway.heal()
     assert await reply(hass, "Yes") == "same_reply"
     assert len(gateway.sent) == 1
+
+
+@sending
+async def test_taken_back(hass: HomeAssistant, gateway: Gateway, clock: Clock) -> None:
+    """A reply that is taken back while it waits for its turn doesn't count."""
+    [text_route, *_] = gateway.send_routes
+    gateway.fail(text_route, delay=5, times=1)
+    first = asyncio.create_task(send(hass, entity_id=FAMILY_ENTITY, message="Hello"))
+    await clock.run(1)
+    restarted = asyncio.create_task(reply(hass, "Yes"))
+    await clock.run(1)
+    restarted.cancel()
+    assert await reply(hass, "Yes") is None
+    await first
+    assert [message.text for message in gateway.sent] == ["Hello", "Yes"]
+
+    # the gateway refuses it for now, and then nobody waits for it any more
+    gateway.fail("send", status=429, headers={"Retry-After": "20"}, times=1)
+    restarted = asyncio.create_task(reply(hass, "No"))
+    await clock.run(5)
+    restarted.cancel()
+    await clock.run(20)
+    gateway.heal()
+    assert await reply(hass, "No") is None
+    assert [message.text for message in gateway.sent] == ["Hello", "Yes", "No"]
+
+
+@sending
+async def test_group(hass: HomeAssistant, gateway: Gateway, clock: Clock) -> None:
+    """Two numbers in one group share the replies to it, also those of two accounts."""
+    other = MockConfigEntry(
+        domain=DOMAIN,
+        title="Other",
+        data={**hass.config_entries.async_entries(DOMAIN)[0].data},
+    )
+    other.add_to_hass(hass)
+    shop = next(one for one in gateway.sessions.values() if one.name == "Shop")
+    add_recipient(hass, other, shop, FAMILY, "Shop family")
+    add_recipient(hass, other, shop, BEN, "Shop Ben")
+    assert await hass.config_entries.async_setup(other.entry_id)
+    entity_ids = [FAMILY_ENTITY, "notify.shop_family"] * 3
+    for number, entity_id in enumerate(entity_ids[:5]):
+        assert await reply(hass, f"{number}", entity_id) is None
+    for entity_id in (FAMILY_ENTITY, "notify.shop_family"):
+        assert await reply(hass, "5", entity_id) == "too_many_replies"
+    # private chats are others
+    assert await reply(hass, "5", BEN_ENTITY) is None
+    assert await reply(hass, "5", "notify.shop_ben") is None
+    await clock.run(MINUTE)
+    assert await reply(hass, "6", FAMILY_ENTITY) is None
+    assert await reply(hass, "6", "notify.shop_family") == "same_reply"
 
 
 @sending

@@ -11,8 +11,14 @@ from aiohttp.test_utils import TestServer
 import pytest
 
 import homeassistant.components.hassio  # noqa: F401  not importable in frozen time
+from homeassistant.components.network.models import IPv6ConfiguredAddress
+from homeassistant.components.network.network import async_get_network
+from homeassistant.exceptions import ServiceValidationError
 
+from custom_components.whatsapp_gateway.download import parse_url
+from custom_components.whatsapp_gateway.providers import parsing
 from custom_components.whatsapp_gateway.providers.messages import MAX_MEDIA
+from custom_components.whatsapp_gateway.providers.waha_messages import _path_of_file
 
 from .harness.facts import lacks, needs
 from .harness.files import PICTURE, FileHome, start
@@ -181,6 +187,41 @@ async def test_changed_address(
     await home.send(url=f"http://{NAME}/a.jpg")
 
 
+@pytest.mark.parametrize(
+    "url", ["https://[x]@", "http://[]/a.jpg", "http://[x]@/", "http://a:99999"]
+)
+def test_odd_brackets(url: str) -> None:
+    """An address that can't be read is invalid, whatever yarl raises."""
+    with pytest.raises(ServiceValidationError) as error:
+        parse_url(url)
+    assert error.value.translation_key == "invalid_url"
+    assert parsing.web_address(url) is None
+    assert _path_of_file(url) is None
+
+
+@needs("messages")
+@pytest.mark.parametrize("prefix", [56, 64, 128])
+async def test_public_address_at_home(
+    home: FileHome,
+    server: Server,
+    internet: Internet,
+    names: Names,
+    hass: HomeAssistant,
+    prefix: int,
+) -> None:
+    """Devices at home are refused, though their IPv6 addresses are public."""
+    adapters = (await async_get_network(hass)).adapters
+    ip = IPv6ConfiguredAddress(
+        address="2a02:8109:1:2::10", network_prefix=prefix, flowinfo=0, scope_id=0
+    )
+    adapters.append({**adapters[0], "ipv4": [], "ipv6": [ip]})
+    names.addresses["nas.example.com"] = ["2a02:8109:1:2::1"]
+    for host in ("[2a02:8109:1:2::1]", "[2a02:8109:1:2::10]:8123", "nas.example.com"):
+        assert await home.refused(url=f"http://{host}/a.jpg") == "url_not_allowed"
+    assert (internet.contacted, server.asked) == ([], [])
+    await home.send(url=f"http://{PUBLIC_IP}/a.jpg")
+
+
 @needs("messages", "media_content")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_redirect(
@@ -215,8 +256,9 @@ async def test_odd_redirect(home: FileHome, server: Server) -> None:
     assert await home.refused(url=url) == "download_failed"
     server.redirect("/a.jpg", "file:///etc/passwd")
     assert await home.refused(url=url) == "invalid_url"
-    server.redirect("/a.jpg", "http://[::1")
-    assert await home.refused(url=url) == "download_failed"
+    for target in ("http://[::1", "https://[x]@", "http://[]", "//[x]@", "//[]"):
+        server.redirect("/a.jpg", target)
+        assert await home.refused(url=url) == "download_failed"
     assert (await home.send(url=url)).media == PICTURE
 
 

@@ -35,6 +35,7 @@ from custom_components.whatsapp_gateway.providers.models import (
     Unreachable,
     UnsupportedServer,
 )
+from custom_components.whatsapp_gateway.recipients import recipients_of
 
 from .gateways.client import Client
 from .gateways.evolution import EvolutionGateway
@@ -45,11 +46,15 @@ from .gateways.webhooks import Endpoint
 from .harness.calls import CALLS, MESSAGE_CALLS, answer
 from .harness.helpers import until
 from .harness.pairings import first_code, phases
+from .harness.recipients import BEN, device_named, send
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from aiohttp import ClientSession
+
+    from homeassistant.core import HomeAssistant
+    from pytest_homeassistant_custom_component.common import MockConfigEntry
 
     from custom_components.whatsapp_gateway.providers.models import Instance
 
@@ -1058,6 +1063,35 @@ async def test_not_on_whatsapp(gateway: EvolutionGateway, provider: Evolution) -
             "home", CHAT, OutgoingMessage(poll=Poll(question="?", options=("a",)))
         )
     assert not gateway.sent
+
+
+@both_versions
+@pytest.mark.parametrize("kind", ["WHATSAPP-BUSINESS", "EVOLUTION"])
+async def test_check_without_phone(
+    hass: HomeAssistant,
+    gateway: EvolutionGateway,
+    entry: MockConfigEntry,
+    dialog: Dialog,
+    kind: str,
+) -> None:
+    """An instance that can't check numbers believes them, also in the dialog."""
+    gateway.add("home", State.CONNECTED, type=kind)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await dialog.open_recipient(entry)
+    await dialog.give(recipient="+1 202 555 0123", name="Ben")
+    assert [one.chat_id for one in recipients_of(entry)] == [BEN]
+
+    device_id = device_named(hass, entry, "home").id
+    data = {"device_id": device_id, "to": "+1 202 555 0123", "message": "Hello"}
+    [sent] = await send(hass, **data)
+    assert sent["to"] == BEN
+
+    # any other failure still is one
+    gateway.fail("check_number", status=400, body=b'{"message": ["Failed"]}')
+    with pytest.raises(Rejected, match="Failed"):
+        await entry.runtime_data.provider.find_person("home", "12025550123")
+    gateway.heal()
+    assert await entry.runtime_data.provider.find_person("home", "12025550123") == BEN
 
 
 @both_versions

@@ -141,7 +141,7 @@ async def test_mentions(
 
 @needs("number_check")
 async def test_unknown(
-    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, clock: Clock
 ) -> None:
     """Nothing is sent to a number that isn't on WhatsApp, until it is."""
     reason = TEXTS["not_on_whatsapp"]["message"]
@@ -149,7 +149,12 @@ async def test_unknown(
     assert await failure_of(hass, entry, UNKNOWN, FAMILY) == f"…0199: {reason}"
     assert [one.chat_id for one in gateway.sent] == [FAMILY]
 
+    # the answer is kept for a while
     gateway.people["447800900199"] = "Dora"
+    assert gateway.count("check_number") == 1
+    await clock.run(4 * 60)
+    assert await failure_of(hass, entry, UNKNOWN) == f"…0199: {reason}"
+    await clock.run(60)
     chats = await send_to(hass, entry, UNKNOWN)
     assert chats == ["447800900199@s.whatsapp.net"]
     assert [one.chat_id for one in gateway.sent[1:]] == chats
@@ -297,6 +302,30 @@ async def test_too_many(
     assert gateway.sent == []
 
     assert await send_to(hass, entry, MEXICAN) == [MEXICAN_CHAT]
+
+
+@needs("number_check")
+async def test_pauses(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, clock: Clock
+) -> None:
+    """Numbers are looked up with pauses, also after messages and failures."""
+    start = clock.time()
+    await failure_of(hass, entry, *(f"+44 7800 9002{number:02}" for number in range(5)))
+    assert 4 <= clock.time() - start <= 15
+    # what is known needs no pause
+    start = clock.time()
+    await failure_of(hass, entry, "+44 7800 900200", "+44 7800 900201")
+    assert clock.time() == pytest.approx(start, abs=0.5)
+
+    await clock.run(3)
+    await send_to(hass, entry, FAMILY)
+    start = clock.time()
+    await send_to(hass, entry, MEXICAN)
+    assert 0.5 <= clock.time() - start <= 3.5
+    # a message to the chat of the last one neither
+    start = clock.time()
+    await send_to(hass, entry, MEXICAN)
+    assert clock.time() == pytest.approx(start, abs=0.5)
 
 
 @needs("number_check")

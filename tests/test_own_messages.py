@@ -10,8 +10,10 @@ import pytest
 import homeassistant.components.hassio  # noqa: F401  not importable in frozen time
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.setup import async_setup_component
+from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.whatsapp_gateway import sent
+from custom_components.whatsapp_gateway.const import DOMAIN
 from custom_components.whatsapp_gateway.memory import MEMORIES
 from custom_components.whatsapp_gateway.providers.message_parsing import bare_id
 
@@ -21,8 +23,9 @@ from .harness.receiving import MESSAGE, Receiving, start_with_recipients
 from .harness.recipients import BEN, FAMILY, notify, send
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from homeassistant.core import HomeAssistant
-    from pytest_homeassistant_custom_component.common import MockConfigEntry
     from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
     from .gateways import Gateway
@@ -199,6 +202,49 @@ async def test_slow_answer(home: Receiving, clock: Clock) -> None:
     await sending
     assert len(home.gateway.sent) == 1
     assert home.texts == ["Hello", "Mine"]
+
+
+async def test_sticker_meanwhile(home: Receiving, clock: Clock, tmp_path: Path) -> None:
+    """A sticker of the phone isn't the picture without a text that is being sent."""
+    home.hass.config.allowlist_external_dirs = {str(tmp_path)}
+    file = tmp_path / "door.jpg"
+    file.write_bytes(PICTURE)
+    home.gateway.fail("send", late=30)
+    sending = start_sending(home, file=str(file))
+    await clock.run(1)
+    await by_phone(home, "", kind="sticker", media=b"RIFF")
+    await clock.run(sent.MAX_HOLD_SECONDS + SOON)
+    assert [state.attributes["kind"] for state in home.seen] == ["sticker"]
+    await clock.run(30)
+    await sending
+    assert len(home.seen) == 1
+
+
+@pytest.mark.parametrize("late", [0, 3])
+async def test_number_of_two_accounts(
+    home: Receiving, clock: Clock, late: float
+) -> None:
+    """What one account sends is no event of another one with the same number."""
+    if not home.gateway.has("events"):
+        # a webhook has one address only
+        return
+    other = MockConfigEntry(domain=DOMAIN, title="Other", data={**home.entry.data})
+    other.add_to_hass(home.hass)
+    second = Receiving(home.hass, home.gateway, other, home.session)
+    assert await home.hass.config_entries.async_setup(other.entry_id)
+    await second.choose("everyone")
+    if late:
+        home.gateway.fail("send", late=late)
+    await send(home.hass, entity_id="notify.ben", message="Hello")
+    await clock.run(PAUSE)
+    assert home.seen == []
+    assert second.coordinator.inbox.dropped["sent_by_us"] == 1
+    home.gateway.heal()
+    await by_phone(home, "Mine")
+    await clock.run(SOON)
+    # the entity of the first account shows it
+    assert home.texts == ["Mine"]
+    assert second.coordinator.inbox.dropped == {"sent_by_us": 1, "no_entity": 1}
 
 
 async def test_timeout(home: Receiving, clock: Clock) -> None:

@@ -11,6 +11,7 @@ from phonenumbers import (
     PhoneNumberType,
     example_number_for_type,
     format_number,
+    national_significant_number,
 )
 import pytest
 
@@ -72,6 +73,12 @@ INTERNATIONAL = {
     "+44 7800 900123, +44 7800 900124": None,
     "+44 7800 900123\n+44 7800 900124": None,
     "+49 151 1234567/8": None,
+    "+49 30 12345/6789": None,
+    "+49 30 12345/12346": None,
+    "030 1234/030 1235": None,
+    "+1 202 555 0123/0124": None,
+    "0049 151/12345678": GERMAN,
+    "+49 (0)151/12345678": GERMAN,
     "+44 7800 900123 ext 5": None,
     "+44 7800 900123;ext=5": None,
     "+44 7800 900123 Anna": None,
@@ -83,6 +90,21 @@ INTERNATIONAL = {
     "4.47800900123e11": None,
     "447,800,900,123": None,
     "1-800-FLOWERS": None,
+    # zeros that the library drops, and carriers and prefixes
+    "690004618": None,
+    "+690 004618": None,
+    "00690004618": None,
+    "+690 4618": "6904618",
+    "+55 0 15 31 99688-0000": None,
+    "+7 8 912 345-67-89": None,
+    "0052 1 55 3000 0000": "525530000000",
+    # the country code of France or an Italian network, and so on
+    "33 (0)6 12 34 56 78": None,
+    "34 (0)612345678": None,
+    "32 (0)470 12 34 56": None,
+    "36 (0)20 123 4567": None,
+    "(33) 6 12 34 56 78": None,
+    "(353) 87 123 4567": None,
     # not possible
     "+1 555 0123": None,
     "+44 7800 9001234": None,
@@ -139,6 +161,16 @@ AT_HOME = [
     ("44 (0)7800 900123", "GB", None),
     ("202 555-0123", "US", AMERICAN),
     ("202 555-0123", None, None),
+    # of the home in its usual form, or maybe not
+    ("(479) 555-0123", "US", "14795550123"),
+    ("(479) 5550123", "US", None),
+    ("(11) 91234-5678", "BR", "5511912345678"),
+    # of Porto Alegre, or of Peru
+    ("(51) 91234-5678", "BR", None),
+    # a slash after the area code
+    ("0470/12 34 56", "BE", "32470123456"),
+    ("030 12345/6789", "DE", None),
+    ("0043 664/1234567", "DE", "436641234567"),
     # other ways to dial abroad
     ("011 44 7800 900123", "US", BRITISH),
     ("011 44 7800 900123", "GB", None),
@@ -268,6 +300,31 @@ def test_never_another(
     assert parse_phone_number(international + end, home) == expected
     national = format_number(number, PhoneNumberFormat.NATIONAL)
     assert parse_phone_number(national + end, region) in {expected, None}
+
+
+MOBILE_REGIONS = [
+    region
+    for region in REGIONS
+    if example_number_for_type(region, PhoneNumberType.MOBILE)
+]
+
+
+@pytest.mark.parametrize("region", MOBILE_REGIONS)
+def test_brackets(region: str) -> None:
+    """A country code without a plus is never taken for an area code."""
+    number = number_of(region)
+    expected = e164(number).removeprefix("+")
+    code = number.country_code
+    plain = national_significant_number(number)
+    separated = format_number(number, PhoneNumberFormat.INTERNATIONAL).partition(" ")[2]
+    forms = [
+        form.format(code, national)
+        for form in ("{} (0){}", "{}(0) {}", "({}) {}", "({}){}", "{} ({})", "({} {})")
+        for national in (plain, separated)
+    ]
+    for home in (None, *REGIONS):
+        for form in forms:
+            assert parse_phone_number(form, home) in {expected, None}, (form, home)
 
 
 @given(text=st.text(max_size=50), country=st.sampled_from([None, *REGIONS]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from email.utils import formatdate
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -318,6 +319,156 @@ async def test_other_quote_without_id(home: Receiving, clock: Clock) -> None:
     asked = await ask(home, clock)
     await home.get("1", reply_to=home.gateway.sent[0].id)
     await clock.run(SOON)
+    assert (before.number, asked.number) == (1, None)
+    await home.get("2")
+    assert (await asked.end())["number"] == 2
+
+
+@needs("receiving", "replies", "message_ids", "own_messages")
+async def test_reported_question(home: Receiving, clock: Clock) -> None:
+    """The report of a question that may have been sent tells its ID."""
+    before = await ask(home, clock)
+    home.gateway.forgets_own = True
+    home.gateway.fail("send", truncate=True)
+    asked = await ask(home, clock)
+    home.gateway.heal()
+    await home.get("1", reply_to="3EB0FFFFFFFFFFFFFFFFFF")
+    await clock.run(SOON)
+    assert (before.number, asked.number) == (None, None)
+    await home.get("2", reply_to=home.gateway.sent[1].id)
+    await clock.run(SOON)
+    assert (before.number, asked.number) == (None, 2)
+    await home.get("1")
+    assert (await before.end())["number"] == 1
+
+
+@needs("receiving", "replies", "message_ids")
+async def test_quote_of_a_known_message(home: Receiving, clock: Clock) -> None:
+    """A quote of a message from somebody else is no answer, also without the ID."""
+    other = await home.get("Hello")
+    home.gateway.fail("send", truncate=True)
+    asked = await ask(home, clock)
+    home.gateway.heal()
+    later = await home.get("Are you there?")
+    for message_id in (other, later):
+        await home.get("1", reply_to=message_id)
+    await clock.run(SOON)
+    assert not asked.task.done()
+    await home.get("2", reply_to=home.gateway.sent[0].id)
+    assert (await asked.end())["number"] == 2
+
+
+@receiving
+@pytest.mark.parametrize("ending", ["time_limit", "cancel", "cancel_while_sent"])
+async def test_ended_question(home: Receiving, clock: Clock, ending: str) -> None:
+    """An answer to a question that has ended isn't one to an older question."""
+    first = await ask(home, clock, choices=["Yes", "No", "Later"], time_limit=300)
+    if ending == "cancel_while_sent":
+        home.gateway.fail("send", late=5, times=1)
+    second = Asked(home, time_limit=20)
+    await clock.run(30 if ending == "time_limit" else 2)
+    second.task.cancel()
+    await clock.run(10)
+    assert len(home.gateway.sent) == 2
+    await home.get("1")
+    await home.get("no")
+    await clock.run(SOON)
+    assert first.number is None
+    await home.get("3")
+    assert (await first.end())["number"] == 3
+    # nothing is left to be absorbed
+    third = await ask(home, clock)
+    await home.get("1")
+    assert (await third.end())["number"] == 1
+
+
+@needs("receiving", "replies", "message_ids")
+async def test_quote_beside_an_ended_question(home: Receiving, clock: Clock) -> None:
+    """A quote of an older question is an answer to it."""
+    first = await ask(home, clock)
+    second = await ask(home, clock)
+    second.task.cancel()
+    await clock.run(SOON)
+    await home.get("1", reply_to=home.gateway.sent[1].id)
+    await clock.run(SOON)
+    assert first.number is None
+    await home.get("2", reply_to=home.gateway.sent[0].id)
+    assert (await first.end())["number"] == 2
+
+
+@receiving
+async def test_taken_back_question(home: Receiving, clock: Clock) -> None:
+    """A question that was never sent absorbs nothing."""
+    first = await ask(home, clock)
+    home.gateway.fail("send", status=429, headers={"Retry-After": "30"}, times=1)
+    second = Asked(home)
+    await clock.run(5)
+    second.task.cancel()
+    await home.get("1")
+    assert (await first.end())["number"] == 1
+    assert len(home.gateway.sent) == 1
+    await clock.run(30)
+
+
+@receiving
+async def test_cancelled_before_a_repetition(home: Receiving, clock: Clock) -> None:
+    """A question that is sent though nobody waits for it is one that has ended."""
+    first = await ask(home, clock)
+    home.gateway.fail(
+        "send", status=429, headers={"Retry-After": "10"}, delay=5, times=1
+    )
+    second = Asked(home)
+    await clock.run(3)
+    second.task.cancel()
+    await clock.run(20)
+    assert len(home.gateway.sent) == 2
+    await home.get("1")
+    await clock.run(SOON)
+    assert first.number is None
+    first.task.cancel()
+
+
+@receiving
+@pytest.mark.parametrize("behind", [60, -60])
+async def test_wrong_clock(home: Receiving, clock: Clock, behind: int) -> None:
+    """If Home Assistant's clock is wrong, the gateway's time of the answer helps."""
+
+    def theirs(seconds: float) -> float:
+        return time.time() - behind + seconds
+
+    date = formatdate(theirs(0), usegmt=True)
+    home.gateway.fail("send", status=200, headers={"Date": date}, body=b"{}")
+    asked = await ask(home, clock)
+    home.gateway.heal()
+    await home.get("1", sent_at=theirs(-SENT - 10))
+    await clock.run(SOON)
+    assert not asked.task.done()
+    await home.get("2", sent_at=theirs(0))
+    assert (await asked.end())["number"] == 2
+
+
+@needs("receiving", "replies", "message_ids")
+async def test_quote_needs_no_clock(home: Receiving, clock: Clock) -> None:
+    """A quote of the question is an answer whatever the time of the message."""
+    asked = await ask(home, clock)
+    await home.get("1", sent_at=time.time() - 60)
+    await clock.run(SOON)
+    assert not asked.task.done()
+    quote = {"reply_to": home.gateway.sent[0].id}
+    await home.get("2", sent_at=time.time() - 60, **quote)
+    assert (await asked.end())["number"] == 2
+
+
+@receiving
+async def test_written_before_a_slow_send(home: Receiving, clock: Clock) -> None:
+    """What arrives while a question is sent, but was written before, doesn't count."""
+    before = await ask(home, clock)
+    asked_at = time.time()
+    home.gateway.fail("send", late=8, times=1)
+    asked = Asked(home)
+    await clock.run(4)
+    await home.get("1", sent_at=asked_at - 4)
+    await clock.run(6)
     assert (before.number, asked.number) == (1, None)
     await home.get("2")
     assert (await asked.end())["number"] == 2

@@ -12,6 +12,7 @@ from aiohttp import ClientError, ClientSession, TCPConnector, hdrs
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from homeassistant.components.network import async_get_adapters
 from homeassistant.helpers.aiohttp_client import (
     SERVER_SOFTWARE,
     async_create_clientsession,
@@ -19,7 +20,7 @@ from homeassistant.helpers.aiohttp_client import (
 from homeassistant.util.ssl import get_default_context
 
 from .errors import failed, invalid
-from .hosts import async_resolve, is_number, is_public
+from .hosts import async_resolve, is_number, is_public, network_of
 from .providers.http import session_options
 from .providers.messages import MAX_MEDIA
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from homeassistant.core import HomeAssistant
 
-    from .hosts import IPAddress
+    from .hosts import IPAddress, IPNetwork
 
 TIME_LIMIT = 30.0
 """In seconds, for a file with all redirects."""
@@ -53,7 +54,8 @@ def parse_url(text: str) -> URL:
     """Return an address; raises a translated error if it can't be one."""
     try:
         url = URL(text)
-    except ValueError as err:
+    except (IndexError, ValueError) as err:
+        # yarl raises an IndexError for some addresses with brackets
         raise invalid("invalid_url") from err
     # a gateway may understand a backslash and invisible characters in another way
     is_plain = text.isprintable() and "\\" not in text
@@ -65,7 +67,7 @@ def parse_url(text: str) -> URL:
 async def async_check_url(hass: HomeAssistant, url: URL) -> None:
     """Raise a translated error if files of this address may not be sent."""
     if not _is_allowed(hass, url):
-        await _async_public_addresses(url)
+        await _async_public_addresses(hass, url)
 
 
 async def async_download(
@@ -93,7 +95,7 @@ async def async_download(
                     if response.status not in REDIRECTS or not location:
                         return await _read(response)
                     url = parse_url(str(url.join(URL(location))))
-    except (ClientError, OSError, ValueError) as err:
+    except (ClientError, IndexError, OSError, ValueError) as err:
         # the text of an error may contain a password in the address
         raise failed("download_failed", message=type(err).__name__) from None
     raise failed("download_failed", message="Too many redirects")
@@ -129,7 +131,7 @@ async def _session(
             session.detach()
         return
     connector = TCPConnector(
-        resolver=_Resolved(await _async_public_addresses(url)),
+        resolver=_Resolved(await _async_public_addresses(hass, url)),
         ssl=get_default_context(),
     )
     async with ClientSession(connector=connector, **session_options()) as session:
@@ -141,15 +143,31 @@ def _is_allowed(hass: HomeAssistant, url: URL) -> bool:
     return hass.config.is_allowed_external_url(str(url.with_user(None)))
 
 
-async def _async_public_addresses(url: URL) -> list[IPAddress]:
+async def _async_public_addresses(hass: HomeAssistant, url: URL) -> list[IPAddress]:
     """Return the IP addresses of a host; raises a translated error for a local one."""
     host = url.raw_host or ""
     addresses = await async_resolve(host)
     if not addresses and not is_number(host):
         raise failed("host_not_found", host=host)
-    if not addresses or not all(map(is_public, addresses)):
+    home = await _async_home_networks(hass)
+    if not addresses or not all(
+        is_public(address) and not any(address in network for network in home)
+        for address in addresses
+    ):
         raise invalid("url_not_allowed", host=host)
     return addresses
+
+
+async def _async_home_networks(hass: HomeAssistant) -> list[IPNetwork]:
+    """Return the networks of Home Assistant itself.
+
+    With IPv6, devices at home have public addresses.
+    """
+    return [
+        network_of(ip["address"], ip["network_prefix"])
+        for adapter in await async_get_adapters(hass)
+        for ip in (*adapter["ipv4"], *adapter["ipv6"])
+    ]
 
 
 class _Resolved(AbstractResolver):

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 import re
 import socket
 
 type IPAddress = IPv4Address | IPv6Address
+type IPNetwork = IPv4Network | IPv6Network
 
 RESOLVE_TIME_LIMIT = 5.0
 """In seconds."""
 IPV6_INTERNET = ip_network("2000::/3")
 NAT64 = ip_network("64:ff9b::/96")
 """IPv4 addresses as hosts without IPv4 see them."""
+HOME_PREFIX = 64
+"""Number of bits that the addresses of a home have in common, if not fewer."""
 _NUMBER = re.compile(r"(?:.*\.)?(?:\d+|0x[\da-f]*)\.*", re.IGNORECASE)
 
 
@@ -25,6 +35,13 @@ def is_public(address: IPAddress) -> bool:
     if (inner := _ipv4_in(address)) is not None:
         return is_public(inner)
     return address in IPV6_INTERNET and address.is_global
+
+
+def network_of(address: str, prefix: int) -> IPNetwork:
+    """Return the network of an adapter, also if its IPv6 address has all bits."""
+    if ":" in address:
+        prefix = min(prefix, HOME_PREFIX)
+    return ip_network((address.partition("%")[0], prefix), strict=False)
 
 
 def is_number(host: str) -> bool:

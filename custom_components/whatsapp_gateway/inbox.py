@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
+from itertools import chain
 import logging
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from homeassistant.core import callback
 from homeassistant.util import dt as dt_util
 
 from .const import CONF_RECEIVE, Receive
+from .memory import async_sent_by_others
 from .providers.message_parsing import remember
 from .providers.messages import LID
 from .providers.models import Feature
@@ -69,6 +71,11 @@ class Inbox:
         return self._coordinator.memory.sent
 
     @property
+    def _sent_by_others(self) -> list[SentMessages]:
+        coordinator = self._coordinator
+        return async_sent_by_others(coordinator.hass, coordinator.memory)
+
+    @property
     def receive(self) -> Receive:
         """Whose messages the user wants to receive."""
         if Feature.RECEIVING not in self._coordinator.provider.features:
@@ -112,8 +119,7 @@ class Inbox:
             self._warn()
         else:
             remember(self._remembered, key, None, MAX_REMEMBERED)
-            sending = self._sent.on_its_way(message.instance_id)
-            if sending and message.from_me:
+            if message.from_me and (sending := self._on_its_way(message)):
                 self._coordinator.config_entry.async_create_background_task(
                     self._coordinator.hass,
                     self._async_hold(message, sending),
@@ -121,6 +127,21 @@ class Inbox:
                 )
             else:
                 self._enqueue(message)
+
+    def _on_its_way(self, message: IncomingMessage) -> Sending | None:
+        """Return a message that is being sent and may be this one."""
+        own = (
+            one
+            for one in self._sent.on_their_way
+            if one.instance_id == message.instance_id
+        )
+        others = (
+            one
+            for sent in self._sent_by_others
+            for one in sent.on_their_way
+            if one.chat_id == message.chat_id
+        )
+        return next(chain(own, others), None)
 
     def _enqueue(self, message: IncomingMessage) -> None:
         self._queue.append(message)
@@ -161,13 +182,18 @@ class Inbox:
         wanted = chats is None or message.chat_id in chats
         if wanted or message.chat_id.endswith(LID):
             message = await self._coordinator.provider.complete(message)
-        if message.from_me and self._sent.recognize(message):
+        if message.from_me and self._is_sent(message):
             self.dropped["sent_by_us"] += 1
             return None
         if wanted or (chats and message.chat_id in chats):
             return message
         self.dropped["other_chat"] += 1
         return None
+
+    def _is_sent(self, message: IncomingMessage) -> bool:
+        """Return whether an own message was sent by Home Assistant."""
+        by_others = (sent.has(message.id) for sent in self._sent_by_others)
+        return self._sent.recognize(message) or any(by_others)
 
     def _chats(self, instance_id: str) -> set[str] | None:
         """Return the IDs of the chats whose messages are wanted, None for all."""

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 
     from .media_view import MediaView
     from .providers.messages import Media, OutgoingMessage, SentMessage
+    from .sent import Sending
     from .targets import Target
 
 _LOGGER = logging.getLogger(__name__)
@@ -178,7 +179,7 @@ async def _async_reply(
     """Send an automatic reply to one recipient, unless that could go on forever."""
     coordinator = target.coordinator
     result = await coordinator.memory.replies.async_send(
-        target.instance_id,
+        (coordinator.config_entry.entry_id, target.instance_id),
         target.chat_id,
         message,
         partial(_async_send, view, target, message),
@@ -189,21 +190,32 @@ async def _async_reply(
 
 
 async def _async_send(
-    view: MediaView, target: Target, message: OutgoingMessage
+    view: MediaView,
+    target: Target,
+    message: OutgoingMessage,
+    started: Callable[[Sending], None] = lambda _: None,
 ) -> SentMessage | HomeAssistantError:
     """Send a message to one recipient; return what was sent or what went wrong."""
     features = target.coordinator.provider.features
-    return await async_send(target, lambda: for_gateway(message, features, view))
+    return await async_send(
+        target, lambda: for_gateway(message, features, view), started
+    )
 
 
 async def async_send(
-    target: Target, build: Callable[[], OutgoingMessage]
+    target: Target,
+    build: Callable[[], OutgoingMessage],
+    started: Callable[[Sending], None] = lambda _: None,
 ) -> SentMessage | HomeAssistantError:
     """Send what is built just before; return what was sent or what went wrong."""
     coordinator = target.coordinator
     try:
         sent = await coordinator.outbox.async_send(
-            target.instance_id, target.chat_id, build, to_check=target.to_check
+            target.instance_id,
+            target.chat_id,
+            build,
+            to_check=target.to_check,
+            started=started,
         )
     except HomeAssistantError as err:
         return err

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from homeassistant.exceptions import HomeAssistantError
 
 from .errors import failed
-from .number_check import async_find_person
+from .number_check import async_find_person, checked_number
 from .providers.messages import digits_or_id
 from .providers.models import GatewayError, RateLimited
 from .texts import async_explain_error
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from .coordinator import GatewayCoordinator
     from .providers.messages import OutgoingMessage, SentMessage
+    from .sent import Sending
 
 MAX_WAITING = 50
 """Number of messages of an instance that wait; an automation may run wild."""
@@ -49,6 +50,14 @@ class _Queue:
     polled_for: int = 0
     """Number of messages for which a poll has found no connection."""
 
+    async def async_pause(self) -> None:
+        """Wait until a message to another chat may be sent."""
+        await asyncio.sleep(self.next_at - monotonic())
+
+    def begin_pause(self) -> None:
+        """Note that WhatsApp has been asked for something about a chat."""
+        self.next_at = monotonic() + uniform(*PAUSE)  # noqa: S311
+
 
 class Outbox:
     """Send the messages of each instance one after the other.
@@ -69,10 +78,12 @@ class Outbox:
         message: Callable[[], OutgoingMessage],
         *,
         to_check: bool = False,
+        started: Callable[[Sending], None] = lambda _: None,
     ) -> SentMessage:
         """Send a message when its turn comes; return its ID and the chat it went to.
 
-        The message is asked for just before it is sent. With `to_check` the gateway is
+        The message is asked for just before it is sent, and `started` is called each
+        time its send begins. With `to_check` the gateway is
         asked before to which chat the phone number belongs. A caller that is cancelled
         takes its message back, unless it is on its way already. Raises a translated
         `HomeAssistantError`.
@@ -83,7 +94,7 @@ class Outbox:
             raise failed("too_many_messages", max_waiting=str(MAX_WAITING))
         task = self._coordinator.hass.async_create_background_task(
             self._async_take_turn(
-                queue, instance_id, chat_id, message, to_check=to_check
+                queue, instance_id, chat_id, message, started, to_check=to_check
             ),
             f"{self._coordinator.name} message",
         )
@@ -111,6 +122,7 @@ class Outbox:
         instance_id: str,
         chat_id: str,
         message: Callable[[], OutgoingMessage],
+        started: Callable[[Sending], None],
         *,
         to_check: bool,
     ) -> SentMessage | HomeAssistantError:
@@ -121,10 +133,14 @@ class Outbox:
             async with queue.lock:
                 await self._async_check_connected(queue, instance_id, number)
                 if to_check:
-                    chat_id = await self._async_check_number(instance_id, chat_id)
+                    chat_id = await self._async_check_number(
+                        queue, instance_id, chat_id
+                    )
                 if chat_id != queue.last_chat:
-                    await asyncio.sleep(queue.next_at - monotonic())
-                return await self._async_send_now(queue, instance_id, chat_id, message)
+                    await queue.async_pause()
+                return await self._async_send_now(
+                    queue, instance_id, chat_id, message, started
+                )
         except HomeAssistantError as err:
             return err
         finally:
@@ -136,6 +152,7 @@ class Outbox:
         instance_id: str,
         chat_id: str,
         build: Callable[[], OutgoingMessage],
+        started: Callable[[Sending], None],
     ) -> SentMessage:
         provider, memory = self._coordinator.provider, self._coordinator.memory
 
@@ -144,6 +161,7 @@ class Outbox:
             queue.sending = asyncio.current_task()
             try:
                 with memory.sent.sending(instance_id, chat_id, message) as sending:
+                    started(sending)
                     answer = await provider.send(instance_id, chat_id, message)
                     sending.message_id = answer.id
                 return answer
@@ -158,19 +176,31 @@ class Outbox:
             return replace(sent, chat_id=sent.chat_id or chat_id)
         finally:
             queue.last_chat = chat_id
-            queue.next_at = monotonic() + uniform(*PAUSE)  # noqa: S311
+            queue.begin_pause()
 
-    async def _async_check_number(self, instance_id: str, chat_id: str) -> str:
-        """Return the chat of a phone number; raise if it has no WhatsApp."""
-        coordinator = self._coordinator
-        find = partial(
-            async_find_person, coordinator, instance_id, digits_or_id(chat_id)
-        )
+    async def _async_check_number(
+        self, queue: _Queue, instance_id: str, chat_id: str
+    ) -> str:
+        """Return the chat of a phone number; raise if it has no WhatsApp.
+
+        WhatsApp also bans numbers that look many others up in quick succession.
+        """
+        coordinator, digits = self._coordinator, digits_or_id(chat_id)
+        if (known := checked_number(coordinator, instance_id, digits)) is not None:
+            if known.chat_id is None:
+                raise failed("not_on_whatsapp")
+            return known.chat_id
+        await queue.async_pause()
+        find = partial(async_find_person, coordinator, instance_id, digits)
+        person = None
         try:
             person = await _async_patiently(find)
         except GatewayError as err:
             reason = await async_explain_error(coordinator, err)
             raise failed("number_not_checked", reason=reason) from err
+        finally:
+            if person is None:
+                queue.begin_pause()
         if person is None:
             raise failed("not_on_whatsapp")
         return person

@@ -21,6 +21,7 @@ from phonenumbers import (
     format_number,
     is_possible_number_with_reason,
     is_valid_number,
+    national_significant_number,
     number_type,
     parse,
 )
@@ -38,11 +39,10 @@ MOBILE = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
 _WRITTEN = re.compile(r"[( ]*\+?[( ]*\d[\d().\-/ \t]*", re.ASCII)
 _DECIMAL = re.compile(r"\+?\d{7,}\.\d*|(?:[^.\d]*\d){7,}[^.\d]*\.\d\d?", re.ASCII)
 """A number that a template or a spreadsheet took for a decimal one."""
-_SEVERAL = re.compile(r"/[^\d/]*(?:\d[^\d/]*){0,3}$", re.ASCII)
-"""End of a list of numbers that differ in the last digits, such as `5550/51`."""
 _OPTIONAL_ZERO = re.compile(r"\([ \t]*0[ \t]*\)")
+_GROUP = re.compile(r"\d+", re.ASCII)
 _INTERNATIONAL = re.compile(r"[1-9]\d{6,14}", re.ASCII)
-_OLD_MEXICAN = re.compile(r"521(\d{10})", re.ASCII)
+_OLD_MEXICAN = re.compile(r"(?:00)?521(\d{10})", re.ASCII)
 """Until 2019 mobile numbers had a 1 here; WhatsApp's own IDs may still have it."""
 
 
@@ -55,16 +55,24 @@ def parse_phone_number(text: str, country: str | None) -> str | None:
     text = plain_text(text).removesuffix(".0")
     if len(text) > MAX_LENGTH or not _WRITTEN.fullmatch(text):
         return None
-    if _DECIMAL.fullmatch(text) or _SEVERAL.search(text):
+    if _DECIMAL.fullmatch(text) or _is_list(text):
         return None
     digits = _digits_in(text)
+    found = _number_in(text, digits, country)
+    return found if found and _has_all_digits(digits, found) else None
+
+
+def _number_in(text: str, digits: str, country: str | None) -> str | None:
     if "+" in text:
         without_zero = _digits_in(_OPTIONAL_ZERO.sub("", text))
         return _single({_international(digits), _valid(f"+{without_zero}")})
     if digits.startswith("0"):
         return _with_zero(digits, country)
+    if _OPTIONAL_ZERO.search(text):
+        # digits before it are a country code, which may be an area code of the home
+        return None
     if "(" in text:
-        return _as_written(digits, country)
+        return _with_brackets(text, digits, country)
     return _only_digits(digits, country)
 
 
@@ -97,6 +105,33 @@ def _plain(sign: str) -> str:
 
 def _digits_in(text: str) -> str:
     return re.sub(r"\D", "", text)
+
+
+def _is_list(text: str) -> bool:
+    """Return whether a slash separates numbers, such as `555 0150/51`.
+
+    After an area code there are more digits than before.
+    """
+    before, slash, after = _OPTIONAL_ZERO.sub("", text).rpartition("/")
+    prefix = _digits_in(before).removeprefix("00")
+    return bool(slash) and len(prefix) >= len(_digits_in(after))
+
+
+def _has_all_digits(digits: str, found: str) -> bool:
+    """Return whether a number that was found has all digits that were entered.
+
+    The library drops digits that it takes for those of a national prefix or a carrier.
+    """
+    number = parse(f"+{found}")
+    national = national_significant_number(number)
+    with_zero = f"{number.country_code}0{national}"
+    written = _digits_in(format_number(number, PhoneNumberFormat.NATIONAL))
+    if digits in {found, with_zero, national, f"0{national}", written}:
+        return True
+    if (old := _OLD_MEXICAN.fullmatch(digits)) and old[1] == national:
+        return True
+    # what is dialled before a country code
+    return digits.startswith("0") and digits.endswith((found, with_zero))
 
 
 def _international(digits: str) -> str | None:
@@ -133,6 +168,17 @@ def _as_written(digits: str, country: str | None) -> str | None:
     national = format_number(number, PhoneNumberFormat.NATIONAL)
     written = digits in {_digits_in(national), _e164(number)}
     return _e164(number) if written else None
+
+
+def _with_brackets(text: str, digits: str, country: str | None) -> str | None:
+    """Return a number of the home, unless it may begin with a country code."""
+    national = _as_written(digits, country)
+    if national is None or _valid(f"+{digits}") in {None, national}:
+        return national
+    usual = format_number(parse(f"+{national}"), PhoneNumberFormat.NATIONAL)
+    groups, abroad = _GROUP.findall(text), parse(f"+{digits}")
+    has_code = groups[0] == str(abroad.country_code) and number_type(abroad) in MOBILE
+    return national if groups == _GROUP.findall(usual) and not has_code else None
 
 
 def _only_digits(digits: str, country: str | None) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 import voluptuous as vol
@@ -94,14 +95,11 @@ async def _async_send(target: Target, question: Question, message: str) -> None:
     choices = (f"{number}. {text}" for number, text in question.choices.items())
     text = "\n".join([message, "", *choices])
     questions = target.coordinator.memory.questions
-
-    def build() -> OutgoingMessage:
-        questions.start(question)
-        return OutgoingMessage(text=text)
-
-    result = await async_send(target, build)
+    result = await async_send(
+        target, lambda: OutgoingMessage(text=text), partial(questions.start, question)
+    )
     if not isinstance(result, HomeAssistantError):
-        questions.note_sent(question, result.id)
+        questions.note_sent(question, result.answered_at)
     elif is_maybe_sent(result):
         questions.note_sent(question, None)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING
 import unicodedata
@@ -10,7 +11,7 @@ import unicodedata
 from homeassistant.util import dt as dt_util
 
 from .phone_number import plain_text
-from .providers.message_parsing import bare_id
+from .providers.message_parsing import bare_id, remember
 from .providers.messages import MessageEvent, next_sequence
 
 if TYPE_CHECKING:
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from .providers.messages import IncomingMessage
-    from .sent import SentMessages
+    from .sent import Sending, SentMessages
 
 CLOCK_TOLERANCE_SECONDS = 3
 """How far WhatsApp's clock may be behind ours."""
+MAX_OTHERS = 1_000
+"""Number of IDs of messages of an account that are remembered."""
 
 EMOJI_STYLES = "\ufe0e\ufe0f"
 """Variation selectors, which phones add to signs that are also emojis."""
@@ -40,21 +43,56 @@ class Question:
     asked_at: datetime = field(default_factory=dt_util.utcnow)
     sequence: int = 0
     """Order of arrival: earlier messages have a lower value."""
-    message_id: str | None = None
-    """None if the gateway doesn't tell it."""
+    sending: Sending | None = None
+    """Its send, which may be reported only later: then it tells the ID."""
     is_sent: bool = False
+    """Whether it has been sent, or may have been."""
+    clock_difference: timedelta = timedelta()
+    """By how much the gateway's clock is ahead of the one of Home Assistant."""
     waiting: list[IncomingMessage] = field(default_factory=list)
     """Messages that arrived while it was on its way."""
 
+    @property
+    def message_id(self) -> str | None:
+        """The ID of the question, None if it isn't known yet."""
+        return self.sending.message_id if self.sending else None
+
+    @property
+    def absorbs(self) -> bool:
+        """Whether people may still answer it, though nobody waits for that any more."""
+        was_sent = self.sending is not None and not self.sending.is_refused
+        return self.answer.cancelled() and was_sent
+
     def may_follow(self, message: IncomingMessage) -> bool:
-        """Return whether a message of the same chat was written after the question.
+        """Return whether a message of the same chat arrived after the question."""
+        chat = message.instance_id, message.chat_id
+        return (
+            chat == (self.instance_id, self.chat_id)
+            and message.sequence > self.sequence
+        )
+
+    def is_quoted_by(self, message: IncomingMessage) -> bool:
+        """Return whether a message surely quotes the question."""
+        if message.reply_to is None or self.message_id is None:
+            return False
+        return bare_id(message.reply_to) == bare_id(self.message_id)
+
+    def compare_clocks(self, answered_at: datetime) -> None:
+        """Note the gateway's time of the answer that has just arrived.
+
+        If the clocks agree, it lies between the question and this moment.
+        """
+        now = dt_util.utcnow()
+        if not self.asked_at.replace(microsecond=0) <= answered_at <= now:
+            self.clock_difference = answered_at - now.replace(microsecond=0)
+
+    def is_older_than(self, message: IncomingMessage) -> bool:
+        """Return whether a message was written after the question.
 
         WhatsApp's times are whole seconds.
         """
-        chat = message.instance_id, message.chat_id
-        if chat != (self.instance_id, self.chat_id) or message.sequence < self.sequence:
-            return False
-        seconds = int(message.sent_at.timestamp()) - int(self.asked_at.timestamp())
+        asked_at = self.asked_at + self.clock_difference
+        seconds = int(message.sent_at.timestamp()) - int(asked_at.timestamp())
         return seconds >= -CLOCK_TOLERANCE_SECONDS
 
     def choice_of(self, text: str) -> int | None:
@@ -76,25 +114,50 @@ class Questions:
     def __init__(self, sent: SentMessages) -> None:
         """Start without any."""
         self._sent = sent
-        self._open: list[Question] = []
-        """In the order in which they were sent."""
+        self._asked: list[Question] = []
+        """In the order in which they were sent, with those that absorb answers."""
+        self._others: dict[tuple[str, str], None] = {}
+        """IDs of messages that are no questions of ours, by instance."""
 
-    def start(self, question: Question) -> None:
+    def start(self, question: Question, sending: Sending) -> None:
         """Note that a question is sent now; its send may be repeated."""
-        self.close(question)
+        if question in self._asked:
+            self._asked.remove(question)
+        question.sending, question.is_sent = sending, False
         question.asked_at, question.sequence = dt_util.utcnow(), next_sequence()
-        self._open.append(question)
+        self._asked.append(question)
+        self._offer_waiting(question)
 
-    def note_sent(self, question: Question, message_id: str | None) -> None:
-        """Note that a question has been sent, or may have been."""
-        question.message_id, question.is_sent = message_id, True
+    def note_sent(self, question: Question, answered_at: datetime | None) -> None:
+        """Note that a question has been sent, or may have been.
+
+        `answered_at` is the gateway's time at this moment, None if it isn't known.
+        """
+        if answered_at is not None:
+            question.compare_clocks(answered_at)
+        question.is_sent = True
         self._offer_waiting(question)
 
     def close(self, question: Question) -> None:
-        """Give a question up, or end it."""
-        if question in self._open:
-            self._open.remove(question)
-            self._offer_waiting(question)
+        """Give a question up, or end it.
+
+        Without an answer, it may still get one that isn't meant for an older question.
+        """
+        question.answer.cancel()
+        self._forget()
+        self._offer_waiting(question)
+
+    def _forget(self) -> None:
+        """Forget the questions that have ended and don't matter to an older one."""
+        asked, self._asked = self._asked, []
+        chats = set()
+        for question in asked:
+            chat = question.instance_id, question.chat_id
+            is_open = not question.answer.done()
+            if is_open or (question.absorbs and chat in chats):
+                self._asked.append(question)
+            if is_open:
+                chats.add(chat)
 
     def _offer_waiting(self, question: Question) -> None:
         messages, question.waiting = question.waiting, []
@@ -106,26 +169,37 @@ class Questions:
 
         It is the one that is quoted, and without a quote the last one.
         """
+        key = message.instance_id, bare_id(message.id)
+        remember(self._others, key, None, MAX_OTHERS)
         if message.event is not MessageEvent.RECEIVED:
             return
-        for question in reversed(self._open):
-            if question.answer.done() or not question.may_follow(message):
+        for question in reversed(self._asked):
+            if not question.may_follow(message):
                 continue
-            if not question.is_sent:
+            is_open = not question.answer.done()
+            if is_open and not question.is_sent:
                 question.waiting.append(message)
                 return
-            if self._is_for(question, message.reply_to):
-                if number := question.choice_of(message.text):
-                    question.answer.set_result((number, message))
+            if not self._is_for(question, message):
+                continue
+            number = question.choice_of(message.text)
+            if is_open and number:
+                question.answer.set_result((number, message))
+            if is_open or (question.absorbs and number):
                 return
 
-    def _is_for(self, question: Question, quoted: str | None) -> bool:
-        if quoted is None:
+    def _is_for(self, question: Question, message: IncomingMessage) -> bool:
+        """Return whether a message can be meant for a question."""
+        if question.is_quoted_by(message):
+            # this needs no clock
             return True
-        if question.message_id is None:
-            # it may be this one if it is none of the others
-            return not self._sent.has(question.instance_id, quoted)
-        return bare_id(quoted) == bare_id(question.message_id)
+        if not question.is_older_than(message):
+            return False
+        if (quoted := message.reply_to) is None:
+            return True
+        # it may be this one if it is none of the others
+        is_other = (question.instance_id, bare_id(quoted)) in self._others
+        return question.message_id is None and not (is_other or self._sent.has(quoted))
 
 
 def _simplified(text: str) -> str:

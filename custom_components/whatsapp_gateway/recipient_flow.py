@@ -135,13 +135,11 @@ class RecipientFlow(ConfigSubentryFlow):
             found = parse_chat(entered, self.hass.config.country)
         except ValueError:
             return "", "invalid_recipient"
-        if (digits := digits_of(found)) is None:
+        coordinator, digits = self._coordinator, digits_of(found)
+        if digits is None or Feature.NUMBER_CHECK not in coordinator.provider.features:
             return found, ""
-        coordinator = self._coordinator
         try:
-            person = await async_find_person(
-                coordinator, self._instance.id, digits, fresh=True
-            )
+            person = await async_find_person(coordinator, self._instance.id, digits)
         except GatewayError as err:
             self._message = await async_explain_error(coordinator, err)
             return "", "gateway_error"

@@ -17,11 +17,13 @@ from homeassistant.exceptions import HomeAssistantError
 
 from .errors import is_maybe_sent
 from .providers.message_parsing import remember
+from .providers.messages import GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from .providers.messages import OutgoingMessage
+    from .sent import Sending
 
 MAX_REPLIES = 5
 """Number of automatic replies to a chat in `INTERVAL_SECONDS`."""
@@ -29,7 +31,7 @@ INTERVAL_SECONDS = 60.0
 SAME_REPLY_SECONDS = 3600.0
 """How long the last reply to a chat isn't repeated."""
 MAX_CHATS = 1_000
-"""Number of chats whose replies are remembered, of all instances of an account."""
+"""Number of chats whose replies are remembered, of all accounts."""
 
 
 class SkipReason(StrEnum):
@@ -49,6 +51,11 @@ class _Chat:
     """Digest of the last reply."""
     last_at: float = 0.0
 
+    def note(self, content: int) -> None:
+        """Note that a reply with this digest is sent."""
+        self.last, self.last_at = content, monotonic()
+        self.sent_at.append(self.last_at)
+
     def reason_to_skip(self, content: int) -> SkipReason | None:
         """Return why a reply with this digest must not be sent now."""
         now = monotonic()
@@ -61,26 +68,28 @@ class _Chat:
 
 
 class AutomaticReplies:
-    """The last automatic replies of an account, by instance and chat."""
+    """The last automatic replies of all accounts."""
 
     def __init__(self) -> None:
         """Create an empty record. It stores digests, never texts."""
-        self._chats: dict[tuple[str, str], _Chat] = {}
+        self._chats: dict[tuple[str, str, str], _Chat] = {}
 
     async def async_send[T](
         self,
-        instance_id: str,
+        sender: tuple[str, str],
         chat_id: str,
         message: OutgoingMessage,
-        send: Callable[[], Awaitable[T | HomeAssistantError]],
+        send: Callable[[Callable[[Sending], None]], Awaitable[T | HomeAssistantError]],
     ) -> T | HomeAssistantError | SkipReason:
         """Send a reply, or return why it isn't sent.
 
         Replies to the same chat are sent one after the other: each is decided on when
         it is known what happened to those before. One that may have been sent counts,
-        but may be repeated.
+        but may be repeated. `sender` is the ID of the account and that of the instance;
+        all of them share the replies to a group. `send` calls what it gets when the
+        send begins.
         """
-        key = instance_id, chat_id
+        key = ("", "", chat_id) if chat_id.endswith(GROUP) else (*sender, chat_id)
         chat = self._chats.get(key) or _Chat()
         remember(self._chats, key, chat, MAX_CHATS)
         text = message.text.strip()
@@ -88,14 +97,16 @@ class AutomaticReplies:
         async with chat.lock:
             if reason := chat.reason_to_skip(content):
                 return reason
-            result: T | HomeAssistantError | None = None
+            sendings: list[Sending] = []
             try:
-                result = await send()
-            finally:
+                result = await send(sendings.append)
+            except asyncio.CancelledError:
                 # a caller that gives up doesn't stop a message that is on its way
-                failed = isinstance(result, HomeAssistantError)
-                if not failed:
-                    chat.last, chat.last_at = content, monotonic()
-                if not failed or is_maybe_sent(result):
-                    chat.sent_at.append(monotonic())
+                if sendings and not sendings[-1].is_refused:
+                    chat.note(content)
+                raise
+            if not isinstance(result, HomeAssistantError):
+                chat.note(content)
+            elif is_maybe_sent(result):
+                chat.sent_at.append(monotonic())
             return result

@@ -15,7 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from .providers.message_parsing import MAX_TEXT, bare_id, remember
-from .providers.messages import MessageEvent, next_sequence
+from .providers.messages import MessageEvent, MessageKind, next_sequence
 from .providers.models import GatewayError, MaybeSent
 
 if TYPE_CHECKING:
@@ -29,6 +29,14 @@ MAX_HOLD_SECONDS = 5.0
 """How long an own message waits for the answer to a send, which tells the ID."""
 ECHO_SECONDS = 10.0
 """How long a message without a known ID may be reported after its send has ended."""
+FILES = {
+    MessageKind.IMAGE,
+    MessageKind.VIDEO,
+    MessageKind.AUDIO,
+    MessageKind.VOICE,
+    MessageKind.DOCUMENT,
+}
+"""Kinds of files that are sent; stickers are not."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -38,11 +46,13 @@ class Sending:
     instance_id: str
     chat_id: str
     content: int
-    """Digest of what is sent, to recognize it without an ID."""
+    """Digest of what is sent and its kind, to recognize it without an ID."""
     sequence: int = field(default_factory=next_sequence)
     """Order of arrival: earlier messages have a lower value."""
     message_id: str | None = None
-    """To be set as soon as the gateway has answered it."""
+    """To be set as soon as it is known, by the answer or the report of the gateway."""
+    is_refused: bool = False
+    """Whether the message surely isn't sent."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     expires_at: float = inf
 
@@ -68,7 +78,7 @@ class SentMessages:
 
     def __init__(self) -> None:
         """Create an empty record. It stores digests, never texts."""
-        self._ids: dict[tuple[str, str], None] = {}
+        self._ids: dict[str, None] = {}
         self._sendings: list[Sending] = []
 
     @contextmanager
@@ -86,9 +96,9 @@ class SentMessages:
         try:
             yield sending
             if is_over := sending.message_id is not None:
-                self._note(instance_id, str(sending.message_id))
+                self._note(str(sending.message_id))
         except GatewayError as err:
-            is_over = not isinstance(err, MaybeSent)
+            is_over = sending.is_refused = not isinstance(err, MaybeSent)
             raise
         finally:
             if is_over:
@@ -96,28 +106,22 @@ class SentMessages:
             sending.expires_at = monotonic() + ECHO_SECONDS
             sending.ended.set()
 
-    def _note(self, instance_id: str, message_id: str) -> None:
-        remember(self._ids, (instance_id, bare_id(message_id)), None, MAX_SENT)
+    def _note(self, message_id: str) -> None:
+        remember(self._ids, bare_id(message_id), None, MAX_SENT)
 
     def _forget(self, sending: Sending) -> None:
         # it may have been recognized meanwhile
         with suppress(ValueError):
             self._sendings.remove(sending)
 
-    def on_its_way(self, instance_id: str) -> Sending | None:
-        """Return the message of an instance that is being sent."""
-        return next(
-            (
-                sending
-                for sending in self._sendings
-                if sending.instance_id == instance_id and not sending.ended.is_set()
-            ),
-            None,
-        )
+    @property
+    def on_their_way(self) -> list[Sending]:
+        """The messages that are being sent."""
+        return [one for one in self._sendings if not one.ended.is_set()]
 
-    def has(self, instance_id: str, message_id: str) -> bool:
+    def has(self, message_id: str) -> bool:
         """Return whether a message with this ID was sent."""
-        return (instance_id, bare_id(message_id)) in self._ids
+        return bare_id(message_id) in self._ids
 
     def recognize(self, message: IncomingMessage) -> bool:
         """Return whether an own message was sent through this account.
@@ -125,12 +129,13 @@ class SentMessages:
         Only if the ID of one that was sent isn't known, its chat and content decide,
         once for each.
         """
-        if self.has(message.instance_id, message.id):
+        if self.has(message.id):
             return True
         for sending in self._sendings:
             if sending.is_reported_by(message):
+                sending.message_id = message.id
                 self._forget(sending)
-                self._note(message.instance_id, message.id)
+                self._note(message.id)
                 return True
         return False
 
@@ -139,12 +144,19 @@ def _content_sent(message: OutgoingMessage) -> int:
     """Return a digest of a message as the gateway will report it."""
     if message.reaction is not None:
         return hash((message.reaction, bare_id(message.reply_to or "")))
-    poll, location = message.poll, message.location
-    text = poll.question if poll else location.name if location else message.text
-    return hash(text.strip()[:MAX_TEXT])
+    kind, text = str(MessageKind.TEXT), message.text
+    if message.media is not None:
+        kind = "file"
+    elif message.poll is not None:
+        kind, text = MessageKind.POLL, message.poll.question
+    elif message.location is not None:
+        kind, text = MessageKind.LOCATION, message.location.name
+    return hash((kind, text.strip()[:MAX_TEXT]))
 
 
 def _content_received(message: IncomingMessage) -> int:
     if message.event is MessageEvent.REACTION:
         return hash((message.text, bare_id(message.reply_to or "")))
-    return hash(message.text.strip())
+    # gateways don't agree on the kinds of files
+    kind = "file" if message.kind in FILES else message.kind
+    return hash((kind, message.text.strip()))

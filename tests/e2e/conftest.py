@@ -83,6 +83,11 @@ def mock_zeroconf_resolver() -> None:
     """Use the real resolver."""
 
 
+@pytest.fixture(autouse=True)
+def verify_cleanup() -> None:
+    """Replace the fixture for tests that run Home Assistant in their process."""
+
+
 @pytest.fixture
 def scale() -> float:
     """Return how much faster than the clock WhatsApp's time runs."""

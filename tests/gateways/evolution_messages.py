@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 GROUP_LOOKUP = 0.5
 """Seconds that the picture of each group takes, when the groups are listed."""
 CLOSED = "Connection Closed"
+NOT_AVAILABLE = {
+    "WHATSAPP-BUSINESS": "Method not available on WhatsApp Business API",
+    "EVOLUTION": "Method not available on Evolution Channel",
+}
+"""Answer to the calls that only instances with a phone offer, by the other types."""
 NO_SOCKET = "Cannot read properties of undefined (reading 'onWhatsApp')"
 
 
@@ -132,6 +137,8 @@ class EvolutionMessages(EvolutionRows):
         if request.query.get("getParticipants") not in {"true", "false"}:
             message = 'instance requires property "getParticipants"'
             return self.error(400, "bad_request", [message])
+        if (refusal := NOT_AVAILABLE.get(instance.type)) is not None:
+            return self.error(400, "bad_request", [refusal])
         if instance.live != "open":
             return self._not_connected(instance)
         await self._sleep(GROUP_LOOKUP * len(self.groups))
@@ -187,7 +194,12 @@ class EvolutionMessages(EvolutionRows):
         if not isinstance(numbers, list):
             message = 'instance requires property "numbers"'
             return self.error(400, "bad_request", [message])
-        if request["instance"].live != "open":
+        instance = request["instance"]
+        if (refusal := NOT_AVAILABLE.get(instance.type)) is not None:
+            # the error itself, not in the form of the other answers
+            error = {"status": 400, "error": "Bad Request", "message": [refusal]}
+            return web.json_response(error, status=400)
+        if instance.live != "open":
             # the error itself, of which nothing is left
             return web.json_response({}, status=400)
         return web.json_response([self._checked(str(number)) for number in numbers])

@@ -36,6 +36,7 @@ from .message_parsing import (
 from .messages import (
     GROUP,
     MAX_MEDIA,
+    PERSON,
     Call,
     IncomingMessage,
     MessageEvent,
@@ -70,6 +71,8 @@ NOT_CONNECTED = "not_connected"
 """Code of our own for an instance without a connection."""
 UNCLEAR = "unclear"
 """Code of our own for a failure that may have followed the sending of a message."""
+NOT_AVAILABLE = "Method not available on "
+"""Beginning of the answer to a call that this type of instance doesn't offer."""
 SIGNS_OF_NO_CONNECTION = ("Connection Closed", "reading 'onWhatsApp'")
 """Parts of the messages of errors that it answers."""
 _MISSING = re.compile(r'The ".*" instance does not exist|Instance ".*" not found')
@@ -142,10 +145,19 @@ class EvolutionMessages(Provider):
 
     @override
     async def find_person(self, instance_id: str, phone_number: str) -> str | None:
+        """Return the chat of a phone number, None if it has no WhatsApp.
+
+        Only instances with a phone can check a number; the others believe it.
+        """
         path = path_of("/chat/whatsappNumbers", instance_id)
         body = {"numbers": [phone_number]}
-        with _connection_needed():
-            answer = await self._http.request("POST", path, json=body)
+        try:
+            with _connection_needed():
+                answer = await self._http.request("POST", path, json=body)
+        except Rejected as err:
+            if str(err).startswith(NOT_AVAILABLE):
+                return phone_number + PERSON
+            raise
         return parse_check(answer.json(), phone_number)
 
     @override

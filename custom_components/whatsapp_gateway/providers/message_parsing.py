@@ -188,8 +188,9 @@ def sent_message(
     try:
         payload = answer.json()
     except BadResponse:
-        return SentMessage()
+        return SentMessage(answered_at=answer.date)
     return SentMessage(
+        answered_at=answer.date,
         id=optional_identifier(first_at(payload, *ids)),
         chat_id=first_chat(*(at(payload, *path) for path in chats)),
     )

@@ -149,6 +149,8 @@ class SentMessage:
     id: str | None = field(default=None, repr=False)
     chat_id: str | None = field(default=None, repr=False)
     """The chat that it went to: WhatsApp may know a number in another form."""
+    answered_at: datetime | None = field(default=None, compare=False)
+    """The gateway's own time of its answer, to the second; None if it isn't told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,7 +77,8 @@ def phone_number(value: Any) -> str | None:
 
 def web_address(value: Any) -> str | None:
     """Return the address of a web page, without anything in it that may be secret."""
-    with suppress(TypeError, ValueError):
+    # yarl raises an IndexError for some addresses with brackets
+    with suppress(IndexError, TypeError, ValueError):
         url = URL(value)
         if url.scheme in {"http", "https"} and url.host:
             address = str(url.origin().with_path(url.path))

@@ -380,7 +380,8 @@ def _path_of_file(url: Any) -> str | None:
     """Return the path of a file on the server, which writes a wrong host before it."""
     try:
         path = URL(url).path
-    except (TypeError, ValueError):
+    except (IndexError, TypeError, ValueError):
+        # yarl raises an IndexError for some addresses with brackets
         return None
     _, found, name = path.partition(FILES)
     is_safe = found and name and not {".", "..", ""} & {*name.split("/")}
