@@ -218,7 +218,7 @@ async def test_fresh_check(
     await dialog.give(recipient=f"+{carl}", name="Carl")
     assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
     await send(hass, **message)
-    assert gateway.count("check_number") == 4
+    assert gateway.count("check_number") == 3
     assert len(gateway.sent) == 2
 
 
