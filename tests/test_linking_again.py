@@ -124,7 +124,7 @@ async def test_failed_repair(
     await choose(dialog, how)
     await dialog.wait_for()
     assert dialog.step == "unlink"
-    assert "**Home** has failed again" in dialog.text
+    assert "**Home** failed again" in dialog.text
     assert gateway.count("restart") > 0
     assert gateway.count("logout") == 0
 
