@@ -184,7 +184,8 @@ async def test_reconfigure(
     await dialog.open_reconfigure(entry)
     assert suggested_values(dialog.result["data_schema"])["url"] == gateway.url
     await dialog.give(url="http://example.com", api_key="new key")
-    assert dialog.errors == {"url": "insecure_url"}
+    insecure = "insecure_url" if gateway.has("self_hosted") else "https_required"
+    assert dialog.errors == {"url": insecure}
     await dialog.give(url=gateway.url, api_key=f"{gateway.key}_other")
     assert dialog.errors == {"api_key": "wrong_account"}
     await dialog.give(url=f"{gateway.url}/", api_key="new key")
