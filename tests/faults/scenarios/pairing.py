@@ -36,6 +36,7 @@ LOOKS, PAUSE = 25, 4.0
 def set_back(session: Session, *, starts: bool) -> None:
     """Let an instance be stopped, or wait."""
     session.linked = False
+    session.forget_rounds()
     session.state = State.STOPPED if starts else State.WAITING
 
 
