@@ -173,6 +173,9 @@ class PairingProgress(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
     @callback
     def _async_show_pairing(self, pairing: Pairing) -> None:
         self._pairing = pairing
+        if pairing.phase in {Phase.SCAN, Phase.ENTER_CODE}:
+            # an instance that shows codes has no link to lose
+            self._may_log_out = True
         if pairing.phase is not Phase.WAITING:
             self._changed.set()
         if pairing.phase in ONGOING:
