@@ -6,12 +6,12 @@ from contextlib import suppress
 from ipaddress import IPv6Address, ip_address
 import re
 from typing import TYPE_CHECKING
-from unicodedata import category
 
 from yarl import URL
 
 from .hosts import async_resolve, is_number, is_public
 from .providers import PROVIDERS
+from .texts import without_invisible
 
 if TYPE_CHECKING:
     from .providers.base import Provider
@@ -31,7 +31,6 @@ WEB_PAGES = frozenset().union(*(provider.web_pages for provider in PROVIDERS.val
 """First path segments of the web pages of all gateways."""
 PAGE_FILES = {"index.html", "login"}
 """What may follow the first path segment of a web page."""
-INVISIBLE = "Cf"
 _WITH_SCHEME = re.compile("[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
@@ -60,9 +59,7 @@ async def async_parse_address(
 
 def _parse(text: str) -> URL:
     """Return an address, maybe without a scheme; raises `ValueError`."""
-    text = "".join(
-        character for character in text if category(character) != INVISIBLE
-    ).strip()
+    text = without_invisible(text).strip()
     if not text.isprintable() or {" ", "\\"} & {*text}:
         raise ValueError
     if not _WITH_SCHEME.match(text):

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING
-import unicodedata
 
 from homeassistant.util import dt as dt_util
 
 from .phone_number import plain_text
 from .providers.message_parsing import bare_id, remember
 from .providers.messages import MessageEvent, next_sequence
+from .texts import without_invisible
 
 if TYPE_CHECKING:
     import asyncio
@@ -204,9 +204,6 @@ class Questions:
 
 def _simplified(text: str) -> str:
     """Return a text in lower case, without invisible characters."""
-    visible = (
-        character
-        for character in text
-        if unicodedata.category(character) != "Cf" and character not in EMOJI_STYLES
-    )
-    return "".join(visible).strip().casefold()
+    for style in EMOJI_STYLES:
+        text = text.replace(style, "")
+    return without_invisible(text).strip().casefold()

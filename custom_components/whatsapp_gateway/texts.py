@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from unicodedata import category
 
 from homeassistant.helpers.translation import async_get_translations
 from homeassistant.util import slugify
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 MAX_NAME = 100
 MAX_SLUG = 180
 """Leaves room in an entity ID of at most 255 characters for the other parts."""
+FORMAT_CHARACTER = "Cf"
+"""Unicode category of marks of writing direction and the like."""
 _MARKUP = re.compile(r"([!-/:-@\[-`{-~])")
 
 
@@ -31,6 +34,13 @@ def device_name(name: str) -> str:
     while len(slugify(name)) > MAX_SLUG:
         name = name[: len(name) * 3 // 4]
     return name
+
+
+def without_invisible(text: str) -> str:
+    """Return a text without format characters, which come along with copied texts."""
+    return "".join(
+        character for character in text if category(character) != FORMAT_CHARACTER
+    )
 
 
 def escape_markdown(text: str) -> str:
