@@ -62,17 +62,22 @@ def stored(hass: HomeAssistant) -> tuple[str, str]:
 
 
 @needs("self_hosted")
-@pytest.mark.parametrize("scheme", ["http://", "HTTP://", "", "//"])
-@pytest.mark.parametrize(("host", "addresses"), LOCAL)
+@pytest.mark.parametrize(
+    ("scheme", "host", "addresses"),
+    [
+        *(("", host, addresses) for host, addresses in LOCAL),
+        *((scheme, *LOCAL[0]) for scheme in ("http://", "HTTP://", "//")),
+    ],
+)
 async def test_local_host(
     hass: HomeAssistant,
     gateway: Gateway,
     dialog: Dialog,
     names: Names,
     internet: Internet,
+    scheme: str,
     host: str,
     addresses: list[str],
-    scheme: str,
 ) -> None:
     """HTTP is accepted for every host in a local network, and needn't be entered."""
     internet.put(gateway.url, *addresses, name=host)
@@ -204,23 +209,23 @@ async def test_https_without_scheme(
     hass.loop.set_exception_handler(strict)
 
 
-@pytest.mark.parametrize("prefix", ["", "/my/gateway"])
 @pytest.mark.parametrize(
-    "page",
+    ("prefix", "page"),
     [
-        "/",
-        "/?a=b#c",
-        "/dashboard",
-        "/dashboard/",
-        "/Dashboard?a=b",
-        "/manager",
-        "/manager/#/login",
-        "/manager/login?a=b",
-        "/swagger/index.html",
-        "/swagger",
-        "/swagger/#/sessions",
-        "/manager/dashboard",
-        "\u200b",
+        ("", "/"),
+        ("", "/?a=b#c"),
+        ("", "/dashboard"),
+        ("", "/Dashboard?a=b"),
+        ("", "/manager"),
+        ("", "/manager/#/login"),
+        ("", "/swagger/index.html"),
+        ("", "/swagger"),
+        ("", "/manager/dashboard"),
+        ("", "\u200b"),
+        ("/my/gateway", "/"),
+        ("/my/gateway", "/dashboard/"),
+        ("/my/gateway", "/manager/login?a=b"),
+        ("/my/gateway", "/swagger/#/sessions"),
     ],
 )
 async def test_web_page(

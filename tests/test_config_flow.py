@@ -36,6 +36,40 @@ if TYPE_CHECKING:
     from .harness.authority import Authority
     from .harness.clock import Clock
 
+MISTAKES = [
+    ({"api_key": "wrong"}, "api_key", "invalid_auth"),
+    ({"api_key": "wro\nng"}, "api_key", "invalid_auth"),
+    ({"api_key": "schlüssel"}, "api_key", "invalid_auth"),
+    ({"url": "http://127.0.0.1:1"}, "url", "cannot_connect"),
+    ({"url": "http://api.example.com"}, "url", "insecure_url"),
+    ({"url": "http://8.8.8.8"}, "url", "insecure_url"),
+    ({"url": "http://134744072"}, "url", "insecure_url"),
+    ({"url": "https://[]"}, "url", "invalid_url"),
+    ({"url": "127.0.0.1:1"}, "url", "cannot_connect"),
+    ({"url": "http://0x08080808"}, "url", "insecure_url"),
+    ({"url": "http://8.8"}, "url", "insecure_url"),
+    ({"url": "http://127.0.0.1 :1"}, "url", "invalid_url"),
+    ({"url": "127.0.0.1 :1"}, "url", "invalid_url"),
+    ({"url": "http://127.0.0.1\u00a0:1"}, "url", "invalid_url"),
+    ({"url": "http:/127.0.0.1"}, "url", "invalid_url"),
+    ({"url": "http:127.0.0.1"}, "url", "invalid_url"),
+    ({"url": "https//127.0.0.1"}, "url", "invalid_url"),
+    ({"url": "http://127.0.0.1\\a"}, "url", "invalid_url"),
+    ({"url": "me@127.0.0.1"}, "url", "invalid_url"),
+    ({"url": "/"}, "url", "invalid_url"),
+    ({"url": "ftp://127.0.0.1"}, "url", "invalid_url"),
+    ({"url": "https://"}, "url", "invalid_url"),
+    ({"url": "https://me:secret@127.0.0.1"}, "url", "invalid_url"),
+    ({"url": "https://127.0.0.1:99999"}, "url", "invalid_url"),
+    ({"url": "https://xn--"}, "url", "invalid_url"),
+    ({"url": "https://xn--a.com"}, "url", "invalid_url"),
+    ({"url": "http://[:::]"}, "url", "invalid_url"),
+    ({"url": "http://[::1"}, "url", "invalid_url"),
+    ({"url": f"http://{'a' * 64}.local"}, "url", "invalid_url"),
+    ({"url": f"https://{'ü' * 60}.com"}, "url", "invalid_url"),
+    ({"url": "https://a..example.com"}, "url", "invalid_url"),
+]
+"""What people enter, the field that it is wrong in, and the error."""
 FORMS = {False: "credentials", True: "server"}
 """Step of a new account, by whether people run its gateway themselves."""
 OWN_FIELDS: dict[bool, dict[str, Any]] = {False: {}, True: {"verify_ssl": True}}
@@ -127,56 +161,19 @@ async def test_set_up_fails(
     assert entry.state is ConfigEntryState.LOADED
 
 
-@pytest.mark.parametrize(
-    ("values", "field", "error"),
-    [
-        ({"api_key": "wrong"}, "api_key", "invalid_auth"),
-        ({"api_key": "wro\nng"}, "api_key", "invalid_auth"),
-        ({"api_key": "schlüssel"}, "api_key", "invalid_auth"),
-        ({"url": "http://127.0.0.1:1"}, "url", "cannot_connect"),
-        ({"url": "http://api.example.com"}, "url", "insecure_url"),
-        ({"url": "http://8.8.8.8"}, "url", "insecure_url"),
-        ({"url": "http://134744072"}, "url", "insecure_url"),
-        ({"url": "https://[]"}, "url", "invalid_url"),
-        ({"url": "127.0.0.1:1"}, "url", "cannot_connect"),
-        ({"url": "http://0x08080808"}, "url", "insecure_url"),
-        ({"url": "http://8.8"}, "url", "insecure_url"),
-        ({"url": "http://127.0.0.1 :1"}, "url", "invalid_url"),
-        ({"url": "127.0.0.1 :1"}, "url", "invalid_url"),
-        ({"url": "http://127.0.0.1\u00a0:1"}, "url", "invalid_url"),
-        ({"url": "http:/127.0.0.1"}, "url", "invalid_url"),
-        ({"url": "http:127.0.0.1"}, "url", "invalid_url"),
-        ({"url": "https//127.0.0.1"}, "url", "invalid_url"),
-        ({"url": "http://127.0.0.1\\a"}, "url", "invalid_url"),
-        ({"url": "me@127.0.0.1"}, "url", "invalid_url"),
-        ({"url": "/"}, "url", "invalid_url"),
-        ({"url": "ftp://127.0.0.1"}, "url", "invalid_url"),
-        ({"url": "https://"}, "url", "invalid_url"),
-        ({"url": "https://me:secret@127.0.0.1"}, "url", "invalid_url"),
-        ({"url": "https://127.0.0.1:99999"}, "url", "invalid_url"),
-        ({"url": "https://xn--"}, "url", "invalid_url"),
-        ({"url": "https://xn--a.com"}, "url", "invalid_url"),
-        ({"url": "http://[:::]"}, "url", "invalid_url"),
-        ({"url": "http://[::1"}, "url", "invalid_url"),
-        ({"url": f"http://{'a' * 64}.local"}, "url", "invalid_url"),
-        ({"url": f"https://{'ü' * 60}.com"}, "url", "invalid_url"),
-        ({"url": "https://a..example.com"}, "url", "invalid_url"),
-    ],
-    ids=str,
-)
-async def test_mistakes(
-    gateway: Gateway, dialog: Dialog, values: dict[str, str], field: str, error: str
-) -> None:
+async def test_mistakes(gateway: Gateway, dialog: Dialog) -> None:
     """A mistake is reported at its field, and can be corrected there."""
     gateway.add("Home", State.CONNECTED)
-    await dialog.sign_in(gateway, **values)
-    assert dialog.step == FORMS[gateway.has("self_hosted")]
-    if error == "insecure_url" and not gateway.has("self_hosted"):
-        error = "https_required"
-    assert dialog.errors == {field: error}
-    given = {"url": gateway.url, "api_key": gateway.key} | values
-    given |= OWN_FIELDS[gateway.has("self_hosted")]
-    assert suggested_values(dialog.result["data_schema"]) == given
+    right = {"url": gateway.url, "api_key": gateway.key}
+    await dialog.sign_in(gateway, **MISTAKES[0][0])
+    for values, field, key in MISTAKES:
+        given = right | values
+        await dialog.give(**given)
+        assert dialog.step == FORMS[gateway.has("self_hosted")]
+        own = gateway.has("self_hosted") or key != "insecure_url"
+        assert dialog.errors == {field: key if own else "https_required"}, values
+        given |= OWN_FIELDS[gateway.has("self_hosted")]
+        assert suggested_values(dialog.result["data_schema"]) == given
 
     await dialog.give(url=f" {gateway.url}/?a=b ", api_key=f" {gateway.key} ")
     assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
