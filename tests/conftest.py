@@ -31,7 +31,7 @@ from .harness.dialog import Dialog
 from .harness.facts import SUPPORTED
 from .harness.helpers import pass_polls, raised_issues, remember_linked
 from .harness.leaks import LISTENER, told
-from .harness.names import Internet, Names
+from .harness.names import Internet, Names, adapter
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     )
 
     from freezegun.api import FrozenDateTimeFactory
+    from ifaddr import Adapter
 
     from homeassistant.core import HomeAssistant
 
@@ -226,6 +227,18 @@ def mock_zeroconf_resolver(names: Names) -> Generator[Any]:
     )
     with patcher, patch("socket.getaddrinfo", names.getaddrinfo):
         yield patcher
+
+
+@pytest.fixture
+def adapters() -> Generator[list[Adapter]]:
+    """Give Home Assistant's machine network adapters that can change.
+
+    The plugin has one that can't.
+    """
+    adapters = [adapter("10.10.10.10", 24)]
+    path = "homeassistant.components.network.util.ifaddr.get_adapters"
+    with patch(path, return_value=adapters):
+        yield adapters
 
 
 @pytest.fixture

@@ -17,8 +17,11 @@ from .gateways.machine import State
 from .harness.authority import HOST
 from .harness.facts import SUPPORTED, lacks, needs
 from .harness.helpers import POLL, state_of
+from .harness.names import adapter
 
 if TYPE_CHECKING:
+    from ifaddr import Adapter
+
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -42,7 +45,7 @@ LOCAL = [
     ("100.101.102.103", ["100.101.102.103"]),
     ("192.168.1.10", ["192.168.1.10"]),
 ]
-IPV6 = "2003:e8::5"
+IPV6, OTHER_IPV6 = "2003:e8::5", "2606:4700:3030::5"
 LOGINS: list[dict[str, Any]] = [
     {"headers": {"WWW-Authenticate": 'Basic realm="gateway"'}},
     {"headers": {"WWW-Authenticate": "basic"}, "html": True},
@@ -100,15 +103,19 @@ async def test_local_host(
         ("http://gateway.home", "cannot_connect"),
         ("http://[fd00::1]:3000", "cannot_connect"),
         ("[fd00::1]:3000", "cannot_connect"),
-        # a device with an address of its own on the internet
-        ("http://both.lan", "cannot_connect"),
+        # a device at home with an IPv6 address of its own
         ("http://nas.fritz.box", "cannot_connect"),
+        ("http://nas", "cannot_connect"),
         ("https://gateway.invalid", "cannot_connect"),
         ("gateway.invalid:443", "cannot_connect"),
         # they may be
         ("http://gateway.invalid", "insecure_url"),
         ("http://public.example.com", "insecure_url"),
         ("http://both.example.com", "insecure_url"),
+        ("http://both.lan", "insecure_url"),
+        # at home by IPv4, elsewhere by IPv6
+        ("http://split.example.com", "insecure_url"),
+        ("http://split", "insecure_url"),
         ("http://ipv6.example.com", "insecure_url"),
         ("http://public", "insecure_url"),
         ("http://public.home", "insecure_url"),
@@ -126,17 +133,22 @@ async def test_other_host(
     dialog: Dialog,
     names: Names,
     internet: Internet,
+    adapters: list[Adapter],
     url: str,
     error: str,
 ) -> None:
     """HTTP is refused for a host that may be on the internet."""
+    adapters.append(adapter("2003:e8::10", 64))
     gateway.add("Home", State.CONNECTED)
     for name in ("public.example.com", "public", "public.home"):
         names.addresses[name] = [PUBLIC_IP]
     for name in ("both.example.com", "both.lan"):
         names.addresses[name] = ["192.168.1.5", PUBLIC_IP]
-    names.addresses["nas.fritz.box"] = ["192.168.1.5", IPV6]
-    names.addresses["ipv6.example.com"] = [IPV6]
+    for name in ("nas.fritz.box", "nas"):
+        names.addresses[name] = ["192.168.1.5", IPV6]
+    for name in ("split.example.com", "split"):
+        names.addresses[name] = ["192.168.1.5", OTHER_IPV6]
+    names.addresses["ipv6.example.com"] = [OTHER_IPV6]
     await dialog.sign_in(gateway, url=url)
     assert dialog.errors == {"url": error}
     assert error != "insecure_url" or internet.contacted == []
@@ -218,6 +230,7 @@ async def test_https_without_scheme(
         ("", "/Dashboard?a=b"),
         ("", "/manager"),
         ("", "/manager/#/login"),
+        ("", "/manager/instance/0a1b-2c3d/dashboard"),
         ("", "/swagger/index.html"),
         ("", "/swagger"),
         ("", "/manager/dashboard"),

@@ -144,15 +144,15 @@ async def test_failed(hass: HomeAssistant, gateway: Gateway) -> None:
 
 @sending
 async def test_may_be_sent(hass: HomeAssistant, gateway: Gateway) -> None:
-    """A reply that may have been sent counts, but can be repeated."""
+    """A reply that may have been sent counts."""
     gateway.fail("send", truncate=True)
     with pytest.raises(HomeAssistantError):
         await reply(hass, "Yes")
     gateway.heal()
-    assert await reply(hass, "Yes") is None
-    for number in range(3):
+    assert await reply(hass, "Yes") == "same_reply"
+    for number in range(4):
         assert await reply(hass, f"{number}") is None
-    assert await reply(hass, "3") == "too_many_replies"
+    assert await reply(hass, "4") == "too_many_replies"
 
 
 @sending

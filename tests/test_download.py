@@ -11,8 +11,6 @@ from aiohttp.test_utils import TestServer
 import pytest
 
 import homeassistant.components.hassio  # noqa: F401  not importable in frozen time
-from homeassistant.components.network.models import IPv6ConfiguredAddress
-from homeassistant.components.network.network import async_get_network
 from homeassistant.exceptions import ServiceValidationError
 
 from custom_components.whatsapp_gateway.download import parse_url
@@ -22,10 +20,13 @@ from custom_components.whatsapp_gateway.providers.waha_messages import _path_of_
 
 from .harness.facts import lacks, needs
 from .harness.files import PICTURE, FileHome, start
+from .harness.names import adapter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from ifaddr import Adapter
 
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -204,18 +205,16 @@ async def test_public_address_at_home(
     server: Server,
     internet: Internet,
     names: Names,
-    hass: HomeAssistant,
+    adapters: list[Adapter],
     prefix: int,
 ) -> None:
     """Devices at home are refused, though their IPv6 addresses are public."""
-    adapters = (await async_get_network(hass)).adapters
-    ip = IPv6ConfiguredAddress(
-        address="2a02:8109:1:2::10", network_prefix=prefix, flowinfo=0, scope_id=0
-    )
-    adapters.append({**adapters[0], "ipv4": [], "ipv6": [ip]})
-    names.addresses["nas.example.com"] = ["2a02:8109:1:2::1"]
-    for host in ("[2a02:8109:1:2::1]", "[2a02:8109:1:2::10]:8123", "nas.example.com"):
-        assert await home.refused(url=f"http://{host}/a.jpg") == "url_not_allowed"
+    # many providers assign another network every day
+    for network in ("2a02:8109:1:2::", "2a02:8109:f:e::"):
+        adapters[1:] = [adapter(f"{network}10", prefix)]
+        names.addresses["nas.example.com"] = [f"{network}1"]
+        for host in (f"[{network}1]", f"[{network}10]:8123", "nas.example.com"):
+            assert await home.refused(url=f"http://{host}/a.jpg") == "url_not_allowed"
     assert (internet.contacted, server.asked) == ([], [])
     await home.send(url=f"http://{PUBLIC_IP}/a.jpg")
 

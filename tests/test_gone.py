@@ -380,7 +380,7 @@ async def test_deleted_in_vain(
     gateway.add("Home", State.CONNECTED)
     assert await hass.config_entries.async_setup(entry.entry_id)
     device = device_named(hass, entry, "Home")
-    for body in (b"", b'{"success": true}'):
+    for body in (b"", b'{"success": true}', b'{"status": "SUCCESS"}'):
         gateway.fail("delete", body=body)
         # some gateways confirm in words
         error = await delete(hass, device.id)
@@ -423,7 +423,8 @@ async def test_deleted(
     assert await hass.config_entries.async_setup(entry.entry_id)
     listed = gateway.count("list")
     assert await delete(hass, device_named(hass, entry, "Home").id) is None
-    assert gateway.count("list") == listed + 1
+    # some gateways delete in the background
+    assert listed < gateway.count("list") <= listed + 3
     assert device_names(hass, entry) == {"Shop"}
     assert home.id not in entry.data["linked"]
 

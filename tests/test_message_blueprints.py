@@ -183,7 +183,10 @@ async def test_assist_says_nothing(
     assert sent(home) == []
 
 
-INVISIBLE = ["   ", "\n", "\u200e", "\u200b\ufeff", "\u2060 \u00ad", "\u3164", "\ufe0f"]
+INVISIBLE = [
+    *("   ", "\n", "\u200e", "\u200b\ufeff", "\u2060 \u00ad", "\u3164", "\ufe0f"),
+    *("\x01\x7f\x80", "\ufff9\ufffb"),
+]
 
 
 @needs("receiving")

@@ -226,8 +226,7 @@ async def test_number_of_two_accounts(
 ) -> None:
     """What one account sends is no event of another one with the same number."""
     if not home.gateway.has("events"):
-        # a webhook has one address only
-        return
+        pytest.skip("A webhook has one address only")
     other = MockConfigEntry(domain=DOMAIN, title="Other", data={**home.entry.data})
     other.add_to_hass(home.hass)
     second = Receiving(home.hass, home.gateway, other, home.session)

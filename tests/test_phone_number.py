@@ -57,7 +57,9 @@ INTERNATIONAL = {
     "+52 1 55 3000 0000": "525530000000",
     # decimal numbers
     "+447800900123.0": BRITISH,
-    "+44 7800 900123.0": BRITISH,
+    "+44 7800 900123.0": None,
+    "+44 7800 900123.0 ": None,
+    "+447800900123.0 ": BRITISH,
     "+447800900123.00": None,
     "+447800900123.5": None,
     "+49 151 12345678.5": None,
@@ -131,7 +133,15 @@ AT_HOME = [
     ("0151 12345678", "DE", GERMAN),
     ("0151/12345678", "DE", GERMAN),
     ("(0151) 12345678", "DE", GERMAN),
-    ("0151 12345678.0", "DE", GERMAN),
+    ("0151 12345678.0", "DE", None),
+    ("015112345678.0", "DE", GERMAN),
+    # the 0 is the extension of a switchboard
+    ("+49 40 822260-0", "DE", "49408222600"),
+    ("+49 40 822260.0", "DE", None),
+    ("+49.40.822260.0", "DE", None),
+    ("040 822260.0", "DE", None),
+    ("040.822260.0", "DE", None),
+    ("+43.1.12345.0", "AT", None),
     (
         "\u0660\u0661\u0665\u0661\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668",
         "DE",
@@ -298,9 +308,10 @@ def test_never_another(
         found = parse_phone_number(f"{start}{separated}{end}", home)
         assert found in {expected, None}
         # a dot may make it a decimal number
-        assert found or separator == "." or start != "+"
+        assert found or "." in separator + end or start != "+"
     international = format_number(number, PhoneNumberFormat.INTERNATIONAL)
-    assert parse_phone_number(international + end, home) == expected
+    found = parse_phone_number(international + end, home)
+    assert found == expected or (found is None and end == ".0")
     national = format_number(number, PhoneNumberFormat.NATIONAL)
     assert parse_phone_number(national + end, region) in {expected, None}
 

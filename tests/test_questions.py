@@ -267,6 +267,19 @@ async def test_time(
 
 
 @receiving
+async def test_time_of_the_second(home: Receiving, clock: Clock) -> None:
+    """What was written just before a question answers the one before it."""
+    first = await ask(home, clock)
+    asked_at = time.time()
+    second = await ask(home, clock)
+    await home.get("1", sent_at=asked_at - 1)
+    await clock.run(SOON)
+    assert (first.number, second.number) == (1, None)
+    await home.get("2", sent_at=asked_at - 1)
+    assert (await second.end())["number"] == 2
+
+
+@receiving
 async def test_arrived_before(home: Receiving, clock: Clock) -> None:
     """What has arrived before the question was sent never counts."""
     home.gateway.fail("send", delay=2)
@@ -380,6 +393,19 @@ async def test_ended_question(home: Receiving, clock: Clock, ending: str) -> Non
     third = await ask(home, clock)
     await home.get("1")
     assert (await third.end())["number"] == 1
+
+
+@receiving
+async def test_long_ended_question(home: Receiving, clock: Clock) -> None:
+    """After ten minutes nobody answers a question that has ended."""
+    first = await ask(home, clock, time_limit=3600)
+    second = Asked(home, time_limit=20)
+    await clock.run(30)
+    await home.get("1")
+    await clock.run(600)
+    assert (first.number, second.task.done()) == (None, True)
+    await home.get("2")
+    assert (await first.end())["number"] == 2
 
 
 @needs("receiving", "replies", "message_ids")

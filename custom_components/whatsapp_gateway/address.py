@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 import re
 from typing import TYPE_CHECKING
 
 from yarl import URL
 
-from .hosts import async_resolve, is_number, is_public
+from .hosts import async_on_internet, async_resolve, is_number
 from .providers import PROVIDERS
 from .texts import without_invisible
 
@@ -31,6 +31,9 @@ WEB_PAGES = frozenset().union(*(provider.web_pages for provider in PROVIDERS.val
 """First path segments of the web pages of all gateways."""
 PAGE_FILES = {"index.html", "login"}
 """What may follow the first path segment of a web page."""
+_PAGE_OF_INSTANCE = re.compile(
+    f"(/(?:{'|'.join(WEB_PAGES)}))/instance/.*", re.IGNORECASE
+)
 _WITH_SCHEME = re.compile("[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
@@ -83,7 +86,7 @@ def _without_web_page(path: str) -> str:
 
     Elsewhere the name of a page may be a part of a reverse proxy's path.
     """
-    parts = path.rstrip("/").split("/")
+    parts = _PAGE_OF_INSTANCE.sub(r"\1", path).rstrip("/").split("/")
     if parts[-1].lower() in PAGE_FILES and parts[-2].lower() in WEB_PAGES:
         parts.pop()
     while parts[-1].lower() in WEB_PAGES:
@@ -100,17 +103,7 @@ def _is_this_machine(host: str) -> bool:
 
 async def _async_is_local(host: str) -> bool:
     """Return whether a host is certainly not on the internet."""
+    if addresses := await async_resolve(host):
+        return not await async_on_internet(addresses)
     name = host.rstrip(".")
-    with suppress(ValueError):
-        return not is_public(ip_address(name))
-    if is_number(name):
-        return False
-    addresses = await async_resolve(host)
-    public = [address for address in addresses if is_public(address)]
-    if "." not in name or name.endswith(LOCAL_SUFFIXES):
-        # unless the resolver answers such names with a page of its own
-        return not public or len(public) < len(addresses)
-    # a device in a home may also have an IPv6 address of the internet
-    return len(public) < len(addresses) and all(
-        isinstance(address, IPv6Address) for address in public
-    )
+    return not is_number(name) and ("." not in name or name.endswith(LOCAL_SUFFIXES))

@@ -72,6 +72,8 @@ DELIBERATE = frozenset({Action.DISCONNECT, Action.LOGOUT})
 # all in seconds
 FAST_POLL_DURATION = 180.0
 REFRESH_COOLDOWN = 1.0
+DELETION_TIME = 15.0
+"""Seconds that a gateway may take to delete an instance."""
 SECOND_LOOK = 3.0
 """Seconds to wait before the list is read again, because a single list may be wrong."""
 PAUSE_TOLERANCE = 300.0
@@ -215,12 +217,14 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         with self.translated_errors(), suppress(NotFound):
             await self.provider.delete(instance.id)
             self._deleted.add(instance.id)
+        # some gateways delete in the background
+        give_up_at = monotonic() + DELETION_TIME
         await self.async_refresh()
-        if instance.id in self.data:
+        while instance.id in self.data:
+            if monotonic() > give_up_at:
+                raise failed("not_deleted", name=instance.name)
             await asyncio.sleep(SECOND_LOOK)
             await self.async_refresh()
-        if instance.id in self.data:
-            raise failed("not_deleted", name=instance.name)
         self.async_expect_disconnected(instance.id)
 
     async def async_is_gone(self, instance_id: str) -> bool:

@@ -12,7 +12,6 @@ from aiohttp import ClientError, ClientSession, TCPConnector, hdrs
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from homeassistant.components.network import async_get_adapters
 from homeassistant.helpers.aiohttp_client import (
     SERVER_SOFTWARE,
     async_create_clientsession,
@@ -20,7 +19,7 @@ from homeassistant.helpers.aiohttp_client import (
 from homeassistant.util.ssl import get_default_context
 
 from .errors import failed, invalid
-from .hosts import async_resolve, is_number, is_public, network_of
+from .hosts import async_on_internet, async_resolve, is_number
 from .providers.http import session_options
 from .providers.messages import MAX_MEDIA
 
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
     from homeassistant.core import HomeAssistant
 
-    from .hosts import IPAddress, IPNetwork
+    from .hosts import IPAddress
 
 TIME_LIMIT = 30.0
 """In seconds, for a file with all redirects."""
@@ -67,7 +66,7 @@ def parse_url(text: str) -> URL:
 async def async_check_url(hass: HomeAssistant, url: URL) -> None:
     """Raise a translated error if files of this address may not be sent."""
     if not _is_allowed(hass, url):
-        await _async_public_addresses(hass, url)
+        await _async_public_addresses(url)
 
 
 async def async_download(
@@ -131,7 +130,7 @@ async def _session(
             session.detach()
         return
     connector = TCPConnector(
-        resolver=_Resolved(await _async_public_addresses(hass, url)),
+        resolver=_Resolved(await _async_public_addresses(url)),
         ssl=get_default_context(),
     )
     async with ClientSession(connector=connector, **session_options()) as session:
@@ -143,31 +142,15 @@ def _is_allowed(hass: HomeAssistant, url: URL) -> bool:
     return hass.config.is_allowed_external_url(str(url.with_user(None)))
 
 
-async def _async_public_addresses(hass: HomeAssistant, url: URL) -> list[IPAddress]:
+async def _async_public_addresses(url: URL) -> list[IPAddress]:
     """Return the IP addresses of a host; raises a translated error for a local one."""
     host = url.raw_host or ""
     addresses = await async_resolve(host)
     if not addresses and not is_number(host):
         raise failed("host_not_found", host=host)
-    home = await _async_home_networks(hass)
-    if not addresses or not all(
-        is_public(address) and not any(address in network for network in home)
-        for address in addresses
-    ):
+    if not addresses or addresses != await async_on_internet(addresses):
         raise invalid("url_not_allowed", host=host)
     return addresses
-
-
-async def _async_home_networks(hass: HomeAssistant) -> list[IPNetwork]:
-    """Return the networks of Home Assistant itself.
-
-    With IPv6, devices at home have public addresses.
-    """
-    return [
-        network_of(ip["address"], ip["network_prefix"])
-        for adapter in await async_get_adapters(hass)
-        for ip in (*adapter["ipv4"], *adapter["ipv6"])
-    ]
 
 
 class _Resolved(AbstractResolver):

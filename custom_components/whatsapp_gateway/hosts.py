@@ -14,6 +14,12 @@ from ipaddress import (
 )
 import re
 import socket
+from typing import TYPE_CHECKING
+
+from homeassistant.components.network.util import async_load_adapters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 type IPAddress = IPv4Address | IPv6Address
 type IPNetwork = IPv4Network | IPv6Network
@@ -37,7 +43,25 @@ def is_public(address: IPAddress) -> bool:
     return address in IPV6_INTERNET and address.is_global
 
 
-def network_of(address: str, prefix: int) -> IPNetwork:
+async def async_on_internet(addresses: Iterable[IPAddress]) -> list[IPAddress]:
+    """Return the IP addresses that don't belong to a host at home.
+
+    With IPv6, devices at home have public addresses. `async_get_adapters` doesn't serve
+    this: it reads the adapters once, and the networks of a home may change every day.
+    """
+    home = [
+        _network_of(ip["address"], ip["network_prefix"])
+        for adapter in await async_load_adapters()
+        for ip in (*adapter["ipv4"], *adapter["ipv6"])
+    ]
+    return [
+        address
+        for address in addresses
+        if is_public(address) and not any(address in network for network in home)
+    ]
+
+
+def _network_of(address: str, prefix: int) -> IPNetwork:
     """Return the network of an adapter, also if its IPv6 address has all bits."""
     if ":" in address:
         prefix = min(prefix, HOME_PREFIX)

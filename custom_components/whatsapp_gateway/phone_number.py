@@ -37,6 +37,8 @@ NATIONAL_LENGTH = 10
 MINUS = "\u2212"
 MOBILE = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
 _WRITTEN = re.compile(r"[( ]*\+?[( ]*\d[\d().\-/ \t]*", re.ASCII)
+_FLOAT = re.compile(r"\+?\d{7,15}\.0", re.ASCII)
+"""Digits that a template has turned into a decimal number."""
 _DECIMAL = re.compile(r"\+?\d{7,}\.\d*|(?:[^.\d]*\d){7,}[^.\d]*\.\d\d?", re.ASCII)
 """A number that a template or a spreadsheet took for a decimal one."""
 _OPTIONAL_ZERO = re.compile(r"\([ \t]*0[ \t]*\)")
@@ -52,7 +54,12 @@ def parse_phone_number(text: str, country: str | None) -> str | None:
     `country` is that of the home, such as DE: it tells what numbers without a country
     code mean. Without it they are not clear.
     """
-    text = plain_text(text).removesuffix(".0")
+    text = plain_text(text)
+    if _FLOAT.fullmatch(text):
+        text = text.removesuffix(".0")
+    if text.endswith(".0"):
+        # the 0 may be the extension of a switchboard
+        return None
     if len(text) > MAX_LENGTH or not _WRITTEN.fullmatch(text):
         return None
     if _DECIMAL.fullmatch(text) or _is_list(text):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import chain
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from homeassistant.util import dt as dt_util
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 CLOCK_TOLERANCE_SECONDS = 3
 """How far WhatsApp's clock may be behind ours."""
+LATE_ANSWER_SECONDS = 600.0
+"""How long after its end people may still answer a question."""
 MAX_OTHERS = 1_000
 """Number of IDs of messages of an account that are remembered."""
 
@@ -49,6 +52,8 @@ class Question:
     """Whether it has been sent, or may have been."""
     clock_difference: timedelta = timedelta()
     """By how much the gateway's clock is ahead of the one of Home Assistant."""
+    ended_at: float = 0.0
+    """Of the monotonic clock, in seconds."""
     waiting: list[IncomingMessage] = field(default_factory=list)
     """Messages that arrived while it was on its way."""
 
@@ -61,7 +66,8 @@ class Question:
     def absorbs(self) -> bool:
         """Whether people may still answer it, though nobody waits for that any more."""
         was_sent = self.sending is not None and not self.sending.is_refused
-        return self.answer.cancelled() and was_sent
+        has_just_ended = monotonic() - self.ended_at < LATE_ANSWER_SECONDS
+        return self.answer.cancelled() and was_sent and has_just_ended
 
     def may_follow(self, message: IncomingMessage) -> bool:
         """Return whether a message of the same chat arrived after the question."""
@@ -86,14 +92,14 @@ class Question:
         if not self.asked_at.replace(microsecond=0) <= answered_at <= now:
             self.clock_difference = answered_at - now.replace(microsecond=0)
 
-    def is_older_than(self, message: IncomingMessage) -> bool:
+    def is_older_than(self, message: IncomingMessage, tolerance: int) -> bool:
         """Return whether a message was written after the question.
 
-        WhatsApp's times are whole seconds.
+        WhatsApp's times are whole seconds, and so is the tolerance.
         """
         asked_at = self.asked_at + self.clock_difference
         seconds = int(message.sent_at.timestamp()) - int(asked_at.timestamp())
-        return seconds >= -CLOCK_TOLERANCE_SECONDS
+        return seconds >= -tolerance
 
     def choice_of(self, text: str) -> int | None:
         """Return the choice that a text names by its number or its words."""
@@ -144,6 +150,7 @@ class Questions:
         Without an answer, it may still get one that isn't meant for an older question.
         """
         question.answer.cancel()
+        question.ended_at = monotonic()
         self._forget()
         self._offer_waiting(question)
 
@@ -193,7 +200,14 @@ class Questions:
         if question.is_quoted_by(message):
             # this needs no clock
             return True
-        if not question.is_older_than(message):
+        # a tolerance must not take an answer from an earlier question
+        is_only_one = not any(
+            other is not question and other.may_follow(message)
+            for other in self._asked
+            if not other.answer.done()
+        )
+        tolerance = CLOCK_TOLERANCE_SECONDS if is_only_one else 0
+        if not question.is_older_than(message, tolerance):
             return False
         if (quoted := message.reply_to) is None:
             return True

@@ -84,8 +84,8 @@ class AutomaticReplies:
         """Send a reply, or return why it isn't sent.
 
         Replies to the same chat are sent one after the other: each is decided on when
-        it is known what happened to those before. One that may have been sent counts,
-        but may be repeated. `sender` is the ID of the account and that of the instance;
+        it is known what happened to those before. One that may have been sent counts.
+        `sender` is the ID of the account and that of the instance;
         all of them share the replies to a group. `send` calls what it gets when the
         send begins.
         """
@@ -105,8 +105,6 @@ class AutomaticReplies:
                 if sendings and not sendings[-1].is_refused:
                     chat.note(content)
                 raise
-            if not isinstance(result, HomeAssistantError):
+            if not isinstance(result, HomeAssistantError) or is_maybe_sent(result):
                 chat.note(content)
-            elif is_maybe_sent(result):
-                chat.sent_at.append(monotonic())
             return result

@@ -7,6 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Any, override
 
 from aiohttp.abc import AbstractResolver, ResolveResult
+from ifaddr import IP, Adapter
 from yarl import URL
 
 from .authority import HOST
@@ -72,6 +73,12 @@ class Names(AbstractResolver):
 
     real_close = close
     """What newer Home Assistants call."""
+
+
+def adapter(address: str, prefix: int) -> Adapter:
+    """Return a network adapter with one IP address."""
+    ip = (address, 0, 0) if ":" in address else address
+    return Adapter("eth0", "eth0", [IP(ip, prefix, "eth0")], index=0)
 
 
 class Internet:

@@ -56,8 +56,6 @@ LIVE_TIME_LIMIT = 5.0
 """For the live state of one instance."""
 LOOK_TIME_LIMIT = 10.0
 """For the live states of all instances of a poll."""
-DELETION_TIME = 300.0
-"""How long a deleted instance may still be listed."""
 NAME_IN_USE_TIME = 10.0
 """How long the name of a deleted instance may still be in use."""
 NAME_IN_USE_INTERVAL = 2.0
@@ -127,8 +125,8 @@ class Evolution(EvolutionWebhooks):
         self.dashboard_url = f"{self.url.rstrip('/')}/manager"
         self._rows: dict[str, Row] = {}
         self._histories: dict[str, History] = {}
-        self._deleted: dict[str, tuple[str, float]] = {}
-        """Names of the deleted instances by UUID, and when they were deleted."""
+        self._deleted: set[str] = set()
+        """Names of the instances that were deleted, which may still be in use."""
 
     # instances
 
@@ -146,25 +144,15 @@ class Evolution(EvolutionWebhooks):
         self._rows = {row.name: row for row in rows}
         words = await self._live_words(rows)
         return tuple(
-            self._instance(row, words.get(row.name), LIST_PATIENCE)
-            for row in rows
-            # it may have been deleted meanwhile
-            if row.uuid not in self._deleted
+            self._instance(row, words.get(row.name), LIST_PATIENCE) for row in rows
         )
 
-    async def _fetch_rows(self) -> list[Row]:
-        """Return all rows but those of instances that are being deleted."""
+    async def _fetch_rows(self) -> tuple[Row, ...]:
+        """Return the rows of all instances."""
         answer = await self._http.get(LIST)
-        rows = self._parse_once(
+        return self._parse_once(
             LIST, answer, lambda payload: parsing.items(payload, self._parse_row)
         )
-        now = monotonic()
-        self._deleted = {
-            uuid: (name, deleted_at)
-            for uuid, (name, deleted_at) in self._deleted.items()
-            if now - deleted_at < DELETION_TIME
-        }
-        return [row for row in rows if row.uuid not in self._deleted]
 
     async def _fetch_row(self, name: str) -> Row:
         """Return the row of one instance."""
@@ -175,9 +163,9 @@ class Evolution(EvolutionWebhooks):
             rows = parsing.items(payload, self._parse_row)
         except NotFound:
             # with a name the server only looks at instances that it has loaded
-            rows = tuple(await self._fetch_rows())
+            rows = await self._fetch_rows()
         for row in rows:
-            if row.name == name and row.uuid not in self._deleted:
+            if row.name == name:
                 self._rows[name] = row
                 return row
         raise NotFound("No such instance")
@@ -210,7 +198,7 @@ class Evolution(EvolutionWebhooks):
             self._histories[row.name] = history
         return history
 
-    async def _live_words(self, rows: list[Row]) -> dict[str, str]:
+    async def _live_words(self, rows: tuple[Row, ...]) -> dict[str, str]:
         """Return the live states that arrive in time, of 50 instances at most.
 
         Instances that move come first, then those that were not asked for longest.
@@ -293,11 +281,12 @@ class Evolution(EvolutionWebhooks):
                 message = "This API key can't create instances"
                 raise Rejected(message) from err
             except Rejected:
-                deleted = name in (deleted for deleted, _ in self._deleted.values())
-                if not deleted or monotonic() + NAME_IN_USE_INTERVAL > give_up_at:
+                is_late = monotonic() + NAME_IN_USE_INTERVAL > give_up_at
+                if is_late or name not in self._deleted:
                     raise
                 await asyncio.sleep(NAME_IN_USE_INTERVAL)
             else:
+                self._deleted.discard(name)
                 return self._parse_created(payload_of(answer))
 
     def _parse_created(self, payload: dict[str, Any]) -> Instance:
@@ -316,16 +305,12 @@ class Evolution(EvolutionWebhooks):
 
     @override
     async def delete(self, instance_id: str) -> None:
-        """Delete an instance; the gateway still lists it for a while, we don't."""
+        """Delete an instance; the gateway still lists it for a while."""
         path = path_of("/instance/delete", instance_id)
-        row = self._rows.get(instance_id) or await self._fetch_row(instance_id)
         answer = payload_of(await self._http.request("DELETE", path))
         if answer.get("status") != SUCCESS:
-            # it would be hidden although it may still be there
             raise BadResponse("No confirmation")
-        self._deleted[row.uuid] = instance_id, monotonic()
-        self._rows.pop(instance_id, None)
-        self._histories.pop(instance_id, None)
+        self._deleted.add(instance_id)
 
     # sessions
 
