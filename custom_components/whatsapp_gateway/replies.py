@@ -85,9 +85,8 @@ class AutomaticReplies:
 
         Replies to the same chat are sent one after the other: each is decided on when
         it is known what happened to those before. One that may have been sent counts.
-        `sender` is the ID of the account and that of the instance;
-        all of them share the replies to a group. `send` calls what it gets when the
-        send begins.
+        `sender` is the ID of the account and that of the instance; all of them share
+        the replies to a group. `send` calls what it gets when the send begins.
         """
         key = ("", "", chat_id) if chat_id.endswith(GROUP) else (*sender, chat_id)
         chat = self._chats.get(key) or _Chat()
