@@ -109,12 +109,12 @@ def pytest_sessionstart() -> None:
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Leave out what a run need not check, and start with the slowest tests.
+    """Leave out what a run of all tests need not check, and start with the slowest.
 
     Slow tests at the end would run alone.
     """
-    chosen = config.option.keyword or any("::" in one for one in config.args)
-    if not (os.environ.get("FULL") or chosen):
+    is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    if is_whole and not (config.option.keyword or os.environ.get("FULL")):
         left_out = [*not_due(items)]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
@@ -129,22 +129,28 @@ def pytest_collection_modifyitems(
 def not_due(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
     """Return the tests that are left out.
 
-    Each test runs with each dialog and with each gateway, but not with every pair.
+    Each test runs with each gateway and with all its other parameters, but not with
+    every pair of them.
     """
-    tests: defaultdict[str, list[tuple[pytest.Item, dict[str, str]]]]
-    tests = defaultdict(list)
+    tests: defaultdict[str, dict[pytest.Item, tuple[str, tuple[str, ...]]]]
+    tests = defaultdict(dict)
     for item in items:
-        given = item.callspec.params if hasattr(item, "callspec") else {}
-        if isinstance(item, pytest.Function) and {"place", "provider_key"} <= {*given}:
-            tests[f"{item.path}::{item.originalname}"].append((item, given))
-    for test in tests.values():
-        places = [*dict.fromkeys(given["place"] for _, given in test)]
-        gateways = [*dict.fromkeys(given["provider_key"] for _, given in test)]
-        first = crc32(test[0][0].name.partition("[")[0].encode())
-        for item, given in test:
-            number = places.index(given["place"])
-            number += gateways.index(given["provider_key"]) + first
-            if number % min(len(places), len(gateways)):
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+            if "provider_key" not in item.callspec.params:
+                continue
+            gateway = str(item.callspec.params["provider_key"])
+            rest = (part for part in item.callspec.id.split("-") if part != gateway)
+            tests[f"{item.path}::{item.originalname}"][item] = gateway, (*rest,)
+    for name, test in tests.items():
+        gateways = [*dict.fromkeys(gateway for gateway, _ in test.values())]
+        others = [*dict.fromkeys(other for _, other in test.values())]
+        if len(test) != len(gateways) * len(others):
+            # the pairs were chosen
+            continue
+        first = crc32(name.rpartition("::")[2].encode())
+        for item, (gateway, other) in test.items():
+            number = gateways.index(gateway) + others.index(other) + first
+            if number % min(len(gateways), len(others)):
                 yield item
 
 

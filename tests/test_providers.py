@@ -84,6 +84,8 @@ async def test_life_of_an_instance(
     assert code.raw or code.png
 
     await provider.delete(created.id)
+    # some gateways delete in the background
+    await clock.run(BOOT)
     assert await provider.instances() == []
     with pytest.raises(NotFound):
         await provider.instance(created.id)
