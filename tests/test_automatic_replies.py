@@ -10,8 +10,8 @@ import pytest
 from homeassistant.exceptions import HomeAssistantError
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.whatsapp_gateway import replies
 from custom_components.whatsapp_gateway.const import DOMAIN
+from custom_components.whatsapp_gateway.messages import replies
 
 from .gateways.machine import State
 from .harness.facts import needs

@@ -13,10 +13,10 @@ import pytest
 import homeassistant.components.hassio  # noqa: F401  not importable in frozen time
 from homeassistant.exceptions import ServiceValidationError
 
-from custom_components.whatsapp_gateway.download import parse_url
+from custom_components.whatsapp_gateway.messages.download import parse_url
 from custom_components.whatsapp_gateway.providers import parsing
 from custom_components.whatsapp_gateway.providers.messages import MAX_MEDIA
-from custom_components.whatsapp_gateway.providers.waha_messages import _path_of_file
+from custom_components.whatsapp_gateway.providers.waha.messages import _path_of_file
 
 from .harness.facts import lacks, needs
 from .harness.files import PICTURE, FileHome, start

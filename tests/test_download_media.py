@@ -9,8 +9,8 @@ import pytest
 import homeassistant.components.hassio  # noqa: F401  not importable in frozen time
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
-from custom_components.whatsapp_gateway import inbox
 from custom_components.whatsapp_gateway.const import DOMAIN
+from custom_components.whatsapp_gateway.messages import inbox
 
 from .harness.facts import SUPPORTED, needs
 from .harness.receiving import Receiving, start

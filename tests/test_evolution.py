@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from custom_components.whatsapp_gateway.messages.recipients import recipients_of
 from custom_components.whatsapp_gateway.pairing.engine import Phase, pair
 from custom_components.whatsapp_gateway.pairing.live_code import LiveCode
 from custom_components.whatsapp_gateway.providers import PROVIDERS
-from custom_components.whatsapp_gateway.providers.evolution import Evolution
-from custom_components.whatsapp_gateway.providers.evolution_messages import send_call
+from custom_components.whatsapp_gateway.providers.evolution.client import Evolution
+from custom_components.whatsapp_gateway.providers.evolution.messages import send_call
 from custom_components.whatsapp_gateway.providers.messages import (
     IncomingMessage,
     OutgoingMessage,
@@ -35,7 +36,6 @@ from custom_components.whatsapp_gateway.providers.models import (
     Unreachable,
     UnsupportedServer,
 )
-from custom_components.whatsapp_gateway.recipients import recipients_of
 
 from .gateways.client import Client
 from .gateways.evolution import EvolutionGateway

@@ -28,7 +28,7 @@ from pytest_homeassistant_custom_component.common import (
     setup_test_component_platform,
 )
 
-from custom_components.whatsapp_gateway.media_view import LIFETIME, MediaView
+from custom_components.whatsapp_gateway.messages.media_view import LIFETIME, MediaView
 from custom_components.whatsapp_gateway.providers.messages import MAX_MEDIA
 
 from .harness.facts import lacks, needs

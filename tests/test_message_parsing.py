@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from custom_components.whatsapp_gateway.providers.message_content import content_of
 from custom_components.whatsapp_gateway.providers.message_parsing import (
     Lids,
     bare_id,
@@ -22,6 +21,7 @@ from custom_components.whatsapp_gateway.providers.message_parsing import (
     moment,
     remember,
 )
+from custom_components.whatsapp_gateway.providers.message_types import content_of
 from custom_components.whatsapp_gateway.providers.messages import (
     Chat,
     IncomingMessage,

@@ -12,9 +12,9 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.whatsapp_gateway import sent
 from custom_components.whatsapp_gateway.const import DOMAIN
-from custom_components.whatsapp_gateway.memory import MEMORIES
+from custom_components.whatsapp_gateway.messages import sent
+from custom_components.whatsapp_gateway.messages.memory import MEMORIES
 from custom_components.whatsapp_gateway.providers.message_parsing import bare_id
 
 from .gateways.machine import State

@@ -17,7 +17,7 @@ from phonenumbers import (
 )
 import pytest
 
-from custom_components.whatsapp_gateway.phone_number import (
+from custom_components.whatsapp_gateway.messages.phone_number import (
     example_of,
     parse_phone_number,
 )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pytest_homeassistant_custom_component.common import MockConfigEntry
 
     from custom_components.whatsapp_gateway.providers.base import Provider
-    from custom_components.whatsapp_gateway.push import Push
+    from custom_components.whatsapp_gateway.push.stream import Push
     from tests.gateways import Gateway, VirtualPhone
     from tests.gateways.machine import Session
 

@@ -19,7 +19,9 @@ from homeassistant.exceptions import (
 from homeassistant.helpers import entity_registry as er
 
 from custom_components.whatsapp_gateway.const import DOMAIN
-from custom_components.whatsapp_gateway.questions import CLOCK_TOLERANCE_SECONDS
+from custom_components.whatsapp_gateway.messages.questions import (
+    CLOCK_TOLERANCE_SECONDS,
+)
 
 from .harness.facts import needs
 from .harness.receiving import Receiving, start_with_recipients

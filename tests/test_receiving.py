@@ -24,7 +24,7 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
     get_diagnostics_for_config_entry,
 )
 
-from custom_components.whatsapp_gateway import inbox
+from custom_components.whatsapp_gateway.messages import inbox
 
 from .gateways.machine import State
 from .harness.facts import SUPPORTED, needs

@@ -20,12 +20,12 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
 )
 
 from custom_components.whatsapp_gateway.const import DOMAIN
-from custom_components.whatsapp_gateway.providers.messages import Chat
-from custom_components.whatsapp_gateway.recipient_flow import ids_by_label
-from custom_components.whatsapp_gateway.recipients import (
+from custom_components.whatsapp_gateway.flows.recipient import ids_by_label
+from custom_components.whatsapp_gateway.messages.recipients import (
     async_entity_id_of,
     recipients_of,
 )
+from custom_components.whatsapp_gateway.providers.messages import Chat
 
 from .gateways.machine import State
 from .harness.facts import lacks, needs

@@ -11,7 +11,7 @@ import homeassistant.components.hassio  # noqa: F401  not importable in frozen t
 from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.exceptions import HomeAssistantError
 
-from custom_components.whatsapp_gateway.account import create_session
+from custom_components.whatsapp_gateway.client import create_session
 from custom_components.whatsapp_gateway.providers import PROVIDERS
 from custom_components.whatsapp_gateway.providers.models import BadResponse
 

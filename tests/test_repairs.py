@@ -11,9 +11,9 @@ from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryDisabler
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import issue_registry as ir
 
-from custom_components.whatsapp_gateway import issues
+from custom_components.whatsapp_gateway import problems as issues
 from custom_components.whatsapp_gateway.const import DOMAIN
-from custom_components.whatsapp_gateway.issues import issues_of
+from custom_components.whatsapp_gateway.problems import issues_of
 
 from .gateways.machine import State
 from .harness.facts import needs, offers

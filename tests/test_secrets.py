@@ -26,7 +26,7 @@ from pytest_homeassistant_custom_component.components.recorder.common import (
     async_wait_recording_done,
 )
 
-from custom_components.whatsapp_gateway import issues
+from custom_components.whatsapp_gateway import problems as issues
 from custom_components.whatsapp_gateway.const import DOMAIN
 
 from .gateways.machine import PHONE_NUMBER, State, new_code_text

@@ -22,6 +22,7 @@ from homeassistant.util.yaml import load_yaml
 
 from custom_components import whatsapp_gateway
 from custom_components.whatsapp_gateway import button, event, image, sensor
+from custom_components.whatsapp_gateway.actions.fields import NEEDED_FEATURES
 from custom_components.whatsapp_gateway.binary_sensor import CONNECTED
 from custom_components.whatsapp_gateway.const import (
     CONF_INSTANCE_ID,
@@ -31,17 +32,16 @@ from custom_components.whatsapp_gateway.const import (
     ERROR_KEYS,
     Receive,
 )
-from custom_components.whatsapp_gateway.issues import NO_CALLS, Kind
-from custom_components.whatsapp_gateway.message_fields import NEEDED_FEATURES
-from custom_components.whatsapp_gateway.pairing.engine import ONGOING, Phase
-from custom_components.whatsapp_gateway.pairing_flow import (
+from custom_components.whatsapp_gateway.flows.link import (
     CONF_INSTANCE,
     CONF_PHONE_NUMBER,
 )
+from custom_components.whatsapp_gateway.flows.recipient import CONF_RECIPIENT
+from custom_components.whatsapp_gateway.messages.recipients import SUBENTRY_RECIPIENT
+from custom_components.whatsapp_gateway.pairing.engine import ONGOING, Phase
+from custom_components.whatsapp_gateway.problems import NO_CALLS, Kind
 from custom_components.whatsapp_gateway.providers import PROVIDERS
 from custom_components.whatsapp_gateway.providers.models import InstanceStatus
-from custom_components.whatsapp_gateway.recipient_flow import CONF_RECIPIENT
-from custom_components.whatsapp_gateway.recipients import SUBENTRY_RECIPIENT
 
 from .harness.texts import ENGLISH, TRANSLATIONS
 
@@ -62,8 +62,8 @@ DESCRIPTIONS: dict[Platform, tuple[EntityDescription, ...]] = {
     Platform.SENSOR: sensor.SENSORS,
 }
 FLOWS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
-    (ENGLISH["config"], ("config_flow.py", "address.py")),
-    (ENGLISH["options"], ("options_flow.py",)),
+    (ENGLISH["config"], ("config_flow.py", "addresses.py")),
+    (ENGLISH["options"], ("flows/options.py",)),
     *((ENGLISH["issues"][kind]["fix_flow"], ("repairs.py",)) for kind in Kind),
 ]
 """The texts of each flow, and the modules that use them beside the common ones."""
@@ -203,7 +203,7 @@ def used(pattern: str, *modules: str) -> set[str]:
 @pytest.mark.parametrize(("flow", "modules"), FLOWS)
 def test_flow(flow: dict[str, Any], modules: tuple[str, ...]) -> None:
     """A flow has all texts that its code uses, and no others."""
-    known = words(*modules, "pairing_flow.py", "pairing_progress.py")
+    known = words(*modules, "flows/link.py", "flows/progress.py")
     errors = set()
     if "config_flow.py" in modules:
         # no message is sent to set an account up
@@ -227,10 +227,10 @@ def test_flow(flow: dict[str, Any], modules: tuple[str, ...]) -> None:
 def test_recipient_flow() -> None:
     """The flow of a recipient has all texts that its code uses, and no others."""
     flow = ENGLISH["config_subentries"][SUBENTRY_RECIPIENT]
-    known = words("recipient_flow.py")
+    known = words("flows/recipient.py")
     assert flow["error"].keys() <= known
     by_core = {"already_configured", "reconfigure_successful"}
-    reasons = used(r'(?:reason=|AbortFlow\()"(\w+)"', "recipient_flow.py")
+    reasons = used(r'(?:reason=|AbortFlow\()"(\w+)"', "flows/recipient.py")
     missing = {"instance_gone", "account_unavailable"}
     assert flow["abort"].keys() == reasons | missing | by_core
     assert flow["initiate_flow"].keys() == {"user", "reconfigure"}
@@ -243,7 +243,7 @@ def test_recipient_flow() -> None:
 def test_exceptions() -> None:
     """Every error and every end of a linking has a text, and there are no others."""
     ends = set(Phase) - ONGOING - ENDS - {Phase.LINKED, Phase.NEEDS_LOGOUT}
-    modules = [path.name for path in INTEGRATION.glob("*.py")]
+    modules = [str(path.relative_to(INTEGRATION)) for path in INTEGRATION.rglob("*.py")]
     invalid = used(r'\b(?:failed|invalid)\("(\w+)"', *modules)
     invalid |= {key for _, key in NEEDED_FEATURES.values()}
     assert ENGLISH["exceptions"].keys() == {*ERROR_KEYS.values(), *ends, *invalid}

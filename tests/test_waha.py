@@ -35,8 +35,8 @@ from custom_components.whatsapp_gateway.providers.models import (
     Unauthorized,
     Unreachable,
 )
-from custom_components.whatsapp_gateway.providers.waha import Waha
-from custom_components.whatsapp_gateway.providers.waha_messages import (
+from custom_components.whatsapp_gateway.providers.waha.client import Waha
+from custom_components.whatsapp_gateway.providers.waha.messages import (
     parse_check,
     send_call,
 )

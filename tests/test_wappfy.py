@@ -521,7 +521,7 @@ async def test_forms_of_groups(
     assert len(await provider.chats(one.id)) == 50
     gateway.heal()
     monkeypatch.setattr(
-        "custom_components.whatsapp_gateway.providers.wappfy.MAX_CHATS", 70
+        "custom_components.whatsapp_gateway.providers.wappfy.client.MAX_CHATS", 70
     )
     assert len(await provider.chats(one.id)) == 70
 

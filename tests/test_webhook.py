@@ -18,7 +18,7 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
     get_diagnostics_for_config_entry,
 )
 
-from custom_components.whatsapp_gateway import webhook
+from custom_components.whatsapp_gateway.push import webhook
 
 from .gateways import GATEWAYS
 from .gateways.machine import LINK, State

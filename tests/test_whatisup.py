@@ -23,7 +23,7 @@ from custom_components.whatsapp_gateway.providers.models import (
     QrCode,
     Unreachable,
 )
-from custom_components.whatsapp_gateway.providers.whatisup import _parse_event
+from custom_components.whatsapp_gateway.providers.whatisup.client import _parse_event
 
 from .gateways.machine import CODE_LIVES, State, new_code_text
 from .gateways.picture import data_uri

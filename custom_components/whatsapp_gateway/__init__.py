@@ -10,11 +10,11 @@ from homeassistant.helpers import config_validation as cv
 from .const import DOMAIN, Receive
 from .coordinator import GatewayCoordinator
 from .devices import async_update_other_accounts
-from .issues import async_delete_issues, async_delete_issues_of_disabled
-from .media_view import MediaView
-from .memory import async_forget
+from .messages.media_view import MediaView
+from .messages.memory import async_forget
+from .problems import async_delete_issues, async_delete_issues_of_disabled
+from .push.webhook import async_remove_webhook
 from .services import async_setup_services
-from .webhook import async_remove_webhook
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant

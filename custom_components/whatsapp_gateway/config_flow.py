@@ -21,7 +21,8 @@ from homeassistant.const import CONF_API_KEY, CONF_URL, CONF_VERIFY_SSL
 from homeassistant.core import callback
 from homeassistant.data_entry_flow import AbortFlow
 
-from .account import (
+from .addresses import async_parse_address
+from .client import (
     create_provider,
     create_session,
     has_account,
@@ -30,7 +31,6 @@ from .account import (
     known_instance_ids,
     unique_gateway,
 )
-from .address import async_parse_address
 from .const import (
     CONF_ACCOUNT_ID,
     CONF_GATEWAY,
@@ -40,9 +40,11 @@ from .const import (
     ERROR_KEYS,
 )
 from .coordinator import SECOND_LOOK
-from .forms import BOOLEAN, PASSWORD, TEXT, URL_TEXT, select_one
-from .options_flow import GatewayOptionsFlow
-from .pairing_flow import PairingFlow
+from .flows.forms import BOOLEAN, PASSWORD, TEXT, URL_TEXT, select_one
+from .flows.link import PairingFlow
+from .flows.options import GatewayOptionsFlow
+from .flows.recipient import RecipientFlow
+from .messages.recipients import SUBENTRY_RECIPIENT
 from .providers import PROVIDERS
 from .providers.models import (
     Feature,
@@ -51,10 +53,8 @@ from .providers.models import (
     Unreachable,
     UnsupportedServer,
 )
-from .recipient_flow import RecipientFlow
-from .recipients import SUBENTRY_RECIPIENT
+from .push.webhook import async_move_webhook
 from .texts import escape_markdown
-from .webhook import async_move_webhook
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,7 +18,7 @@ from homeassistant.exceptions import ConfigEntryAuthFailed, HomeAssistantError
 from homeassistant.helpers.debounce import Debouncer
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 
-from .account import (
+from .client import (
     async_store,
     create_provider,
     create_session,
@@ -36,13 +36,11 @@ from .const import (
 )
 from .details import Details
 from .devices import async_update_devices, instance_unique_id
-from .errors import failed
-from .inbox import Inbox
-from .issues import Problems
-from .linked import LinkedInstances
-from .memory import async_memory_of
-from .outbox import Outbox
+from .messages.inbox import Inbox
+from .messages.memory import async_memory_of
+from .messages.outbox import Outbox
 from .pairing.live_code import LiveCode
+from .problems import LinkedInstances, Problems
 from .providers.models import (
     Action,
     Feature,
@@ -54,8 +52,9 @@ from .providers.models import (
     RateLimited,
     Unauthorized,
 )
-from .push import Push
-from .webhook import Webhook
+from .push.stream import Push
+from .push.webhook import Webhook
+from .texts import failed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

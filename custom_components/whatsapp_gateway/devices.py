@@ -9,7 +9,7 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 
 from .const import CONF_GATEWAY, DOMAIN
-from .recipients import recipient_unique_id, recipients_of
+from .messages.recipients import recipient_unique_id, recipients_of
 from .texts import device_name
 
 if TYPE_CHECKING:

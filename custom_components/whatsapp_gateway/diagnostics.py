@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 from homeassistant.const import CONF_URL
 
 from .const import CONF_INSTANCE_ID
+from .messages.recipients import recipients_of
 from .providers.redact import redact
-from .recipients import recipients_of
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
     from homeassistant.helpers.device_registry import DeviceEntry
 
     from .coordinator import GatewayConfigEntry, GatewayCoordinator
-    from .inbox import Inbox
+    from .messages.inbox import Inbox
     from .providers.models import Instance
-    from .push import Push
-    from .webhook import Webhook
+    from .push.stream import Push
+    from .push.webhook import Webhook
 
 
 async def async_get_config_entry_diagnostics(

@@ -12,16 +12,16 @@ from homeassistant.helpers.restore_state import RestoreEntity
 
 from .const import Receive
 from .entity import InstanceEntity, async_add_instances
+from .messages.recipients import async_entity_id_of, recipients_of
 from .providers.messages import MessageEvent, digits_of
-from .recipients import async_entity_id_of, recipients_of
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
     from .coordinator import GatewayConfigEntry
+    from .messages.recipients import Recipient
     from .providers.messages import IncomingMessage
-    from .recipients import Recipient
 
 PARALLEL_UPDATES = 0
 

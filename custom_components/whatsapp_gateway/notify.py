@@ -14,8 +14,8 @@ from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .const import DOMAIN
 from .coordinator import GatewayCoordinator
+from .messages.recipients import recipient_unique_id, recipients_of
 from .providers.messages import GROUP, OutgoingMessage
-from .recipients import recipient_unique_id, recipients_of
 from .texts import device_name
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
     from .coordinator import GatewayConfigEntry
-    from .recipients import Recipient
+    from .messages.recipients import Recipient
 
 # the outbox sends the messages of each instance in order
 PARALLEL_UPDATES = 0

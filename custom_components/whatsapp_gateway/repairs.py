@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, override
 
 from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow
 
-from .issues import Kind
+from .flows.link import PairingFlow
 from .pairing.engine import Phase
-from .pairing_flow import PairingFlow
+from .problems import Kind
 from .providers.models import Action, GatewayError, NotFound
 from .texts import async_explain_error, escape_markdown
 

@@ -17,17 +17,16 @@ from homeassistant.core import (
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers import device_registry as dr
 
+from .actions.ask import async_setup_question_services
+from .actions.calls import DEVICE_SCHEMA, async_check_admin, coordinator_of, instance_of
+from .actions.instances import async_setup_media_services
+from .actions.send import async_setup_message_services
 from .const import DOMAIN
-from .errors import invalid
-from .media_services import async_setup_media_services
-from .message_services import async_setup_message_services
-from .permissions import async_check_admin
 from .providers.models import Feature
-from .question_services import async_setup_question_services
-from .targets import DEVICE_SCHEMA, coordinator_of, instance_of
+from .texts import invalid
 
 if TYPE_CHECKING:
-    from .media_view import MediaView
+    from .messages.media_view import MediaView
 
 ATTR_CONFIG_ENTRY_ID = "config_entry_id"
 ATTR_METADATA = "metadata"

@@ -6,11 +6,12 @@ import re
 from typing import TYPE_CHECKING
 from unicodedata import category
 
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers.translation import async_get_translations
 from homeassistant.util import slugify
 
 from .const import DOMAIN, ERROR_KEYS
-from .providers.models import GatewayError, Unauthorized
+from .providers.models import GatewayError, MaybeSent, Unauthorized
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -64,4 +65,27 @@ async def async_explain_error(
         coordinator.async_start_reauth()
     return await async_explain(
         coordinator.hass, ERROR_KEYS[type(err)], message=str(err)
+    )
+
+
+def invalid(key: str, **placeholders: str) -> ServiceValidationError:
+    """Return the error that an action is called with wrong data."""
+    return ServiceValidationError(
+        translation_domain=DOMAIN,
+        translation_key=key,
+        translation_placeholders=placeholders,
+    )
+
+
+def is_maybe_sent(err: object) -> bool:
+    """Return whether the message may have been sent despite this error."""
+    return getattr(err, "translation_key", None) == ERROR_KEYS[MaybeSent]
+
+
+def failed(key: str, **placeholders: str) -> HomeAssistantError:
+    """Return the error that an action can't be performed, at least now."""
+    return HomeAssistantError(
+        translation_domain=DOMAIN,
+        translation_key=key,
+        translation_placeholders=placeholders,
     )

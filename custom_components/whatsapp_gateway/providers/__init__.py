@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .evolution import Evolution
-from .waha import Waha
-from .wappfy import Wappfy
-from .whatisup import WhatIsUp
+from .evolution.client import Evolution
+from .waha.client import Waha
+from .wappfy.client import Wappfy
+from .whatisup.client import WhatIsUp
 
 if TYPE_CHECKING:
     from .base import Provider

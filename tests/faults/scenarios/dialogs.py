@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, override
 from homeassistant.data_entry_flow import FlowResultType, UnknownFlow
 
 from custom_components.whatsapp_gateway.const import DOMAIN
-from custom_components.whatsapp_gateway.issues import PATIENCE
+from custom_components.whatsapp_gateway.problems import PATIENCE
 from tests.gateways.machine import State
 from tests.harness.helpers import raised_issues
 

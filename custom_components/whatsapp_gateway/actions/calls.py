@@ -1,0 +1,153 @@
+"""Find what the call of an action is about, and check who calls it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+import voluptuous as vol
+
+from homeassistant.auth.permissions.const import POLICY_CONTROL
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import ATTR_DEVICE_ID
+from homeassistant.exceptions import Unauthorized, UnknownUser
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import entity_registry as er
+
+from ..const import DOMAIN
+from ..messages.phone_number import example_of
+from ..messages.recipients import (
+    is_chat_id,
+    parse_chat,
+    recipient_unique_id,
+    recipients_of,
+    shortened,
+)
+from ..texts import invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from homeassistant.auth.models import User
+    from homeassistant.core import HomeAssistant, ServiceCall
+
+    from ..coordinator import GatewayConfigEntry, GatewayCoordinator
+    from ..providers.models import Instance
+
+DEVICE_SCHEMA = vol.Schema({vol.Required(ATTR_DEVICE_ID): cv.string})
+"""Schema of actions for one instance."""
+
+
+def coordinator_of(hass: HomeAssistant, entry_id: str) -> GatewayCoordinator:
+    """Return the coordinator of an account that is loaded."""
+    entry = hass.config_entries.async_get_entry(entry_id)
+    if not entry or entry.domain != DOMAIN:
+        raise invalid("no_account")
+    if entry.state is not ConfigEntryState.LOADED:
+        raise invalid("not_loaded", name=entry.title)
+    return cast("GatewayConfigEntry", entry).runtime_data
+
+
+def instance_of(
+    hass: HomeAssistant, device_id: str
+) -> tuple[GatewayCoordinator, Instance]:
+    """Return the instance that a device stands for, and its account."""
+    registry = dr.async_get(hass)
+    device = registry.async_get(device_id)
+    for entry in hass.config_entries.async_entries(DOMAIN):
+        if device in dr.async_entries_for_config_entry(registry, entry.entry_id):
+            coordinator = coordinator_of(hass, entry.entry_id)
+            if instance := coordinator.instance_of(device):
+                return coordinator, instance
+    raise invalid("no_instance")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A chat that a message goes to, and the instance that sends it."""
+
+    coordinator: GatewayCoordinator
+    instance_id: str
+    chat_id: str = field(repr=False)
+    name: str
+    """What errors call the chat, which are logged."""
+    entity_id: str | None = None
+    to_check: bool = False
+    """Whether the chat was made from a phone number that may have to be checked."""
+
+
+def targets_by_entity(hass: HomeAssistant, entity_ids: Iterable[str]) -> list[Target]:
+    """Return the recipients with these notify entities."""
+    return [_recipient(hass, entity_id) for entity_id in dict.fromkeys(entity_ids)]
+
+
+def _recipient(hass: HomeAssistant, entity_id: str) -> Target:
+    """Return the recipient with this notify entity."""
+    entity = er.async_get(hass).async_get(entity_id)
+    if entity is None or entity.platform != DOMAIN or entity.config_entry_id is None:
+        raise invalid("no_recipient", entity_id=entity_id)
+    coordinator = coordinator_of(hass, entity.config_entry_id)
+    entry = coordinator.config_entry
+    recipients = {
+        recipient_unique_id(entry, recipient.subentry_id): recipient
+        for recipient in recipients_of(entry)
+    }
+    if (recipient := recipients.get(entity.unique_id)) is None:
+        raise invalid("no_recipient", entity_id=entity_id)
+    return Target(
+        coordinator=coordinator,
+        instance_id=recipient.instance_id,
+        chat_id=recipient.chat_id,
+        name=entity_id,
+        entity_id=entity_id,
+    )
+
+
+def targets_by_address(
+    hass: HomeAssistant, device_id: str, addresses: Iterable[str]
+) -> list[Target]:
+    """Return the chats with these phone numbers and IDs, each once."""
+    coordinator, instance = instance_of(hass, device_id)
+    country = hass.config.country
+    targets: dict[str, Target] = {}
+    for address in addresses:
+        name = shortened(address)
+        try:
+            chat = parse_chat(address, country)
+        except ValueError as err:
+            example = example_of(country)
+            raise invalid("invalid_recipient", to=name, example=example) from err
+        target = Target(
+            coordinator=coordinator,
+            instance_id=instance.id,
+            chat_id=chat,
+            name=name,
+            to_check=not is_chat_id(address),
+        )
+        targets.setdefault(chat, target)
+    return list(targets.values())
+
+
+async def async_check_admin(call: ServiceCall) -> None:
+    """Raise unless an administrator or an automation calls.
+
+    `async_register_admin_service` supports no response in Home Assistant 2025.4.
+    """
+    await _async_check(call, lambda user: user.is_admin)
+
+
+async def async_check_control(call: ServiceCall) -> None:
+    """Raise unless an automation calls, or a user who may control all entities."""
+    await _async_check(
+        call, lambda user: user.permissions.access_all_entities(POLICY_CONTROL)
+    )
+
+
+async def _async_check(call: ServiceCall, is_allowed: Callable[[User], bool]) -> None:
+    if call.context.user_id is None:
+        return
+    if (user := await call.hass.auth.async_get_user(call.context.user_id)) is None:
+        raise UnknownUser(context=call.context)
+    if not is_allowed(user):
+        raise Unauthorized(context=call.context)

@@ -1,0 +1,60 @@
+"""Data about messages of an account that survives a reload."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from homeassistant.core import callback
+from homeassistant.util.hass_dict import HassKey
+
+from ..const import DOMAIN
+from .questions import Questions
+from .replies import AutomaticReplies
+from .sent import SentMessages
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+
+    from .number_check import CheckedNumber
+
+
+class Memory:
+    """Data that survives a reload, but not a restart of Home Assistant."""
+
+    def __init__(self, replies: AutomaticReplies) -> None:
+        """Start without any messages, but with the automatic replies of all accounts.
+
+        Numbers of different accounts may be in one group.
+        """
+        self.sent = SentMessages()
+        self.replies = replies
+        self.questions = Questions(self.sent)
+        self.checked_numbers: dict[tuple[str, str], CheckedNumber] = {}
+        """What is known about phone numbers, by instance and digits."""
+
+
+MEMORIES: HassKey[dict[str, Memory]] = HassKey(f"{DOMAIN}_memories")
+REPLIES: HassKey[AutomaticReplies] = HassKey(f"{DOMAIN}_replies")
+
+
+@callback
+def async_memory_of(hass: HomeAssistant, entry_id: str) -> Memory:
+    """Return the memory of an account."""
+    memories = hass.data.setdefault(MEMORIES, {})
+    if entry_id not in memories:
+        replies = hass.data.setdefault(REPLIES, AutomaticReplies())
+        memories[entry_id] = Memory(replies)
+    return memories[entry_id]
+
+
+@callback
+def async_sent_by_others(hass: HomeAssistant, memory: Memory) -> list[SentMessages]:
+    """Return what the other accounts have sent: some may have the same number."""
+    others = hass.data[MEMORIES].values()
+    return [other.sent for other in others if other is not memory]
+
+
+@callback
+def async_forget(hass: HomeAssistant, entry_id: str) -> None:
+    """Delete the memory of an account that is removed."""
+    hass.data.get(MEMORIES, {}).pop(entry_id, None)

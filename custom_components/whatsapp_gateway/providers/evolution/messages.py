@@ -1,0 +1,382 @@
+"""Messages of the Evolution API. Source: the code of 2.3.7 and 2.4.0-rc2."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64decode, b64encode
+from contextlib import contextmanager, suppress
+from functools import partial
+from http import HTTPStatus
+import re
+from typing import TYPE_CHECKING, Any, override
+
+from .. import parsing
+from ..base import Provider, path_of
+from ..failures import explanation
+from ..http import SEND_TIME_LIMIT, loads
+from ..message_parsing import (
+    MAX_NAME,
+    Lids,
+    at,
+    chats_of,
+    checked_chat,
+    cut,
+    first_at,
+    first_chat,
+    identifier,
+    is_broadcast,
+    moment,
+    optional_identifier,
+    people_of,
+    remember,
+    sent_message,
+)
+from ..message_types import content_of
+from ..messages import (
+    GROUP,
+    MAX_MEDIA,
+    PERSON,
+    Call,
+    IncomingMessage,
+    MessageEvent,
+    MessageKind,
+    digits_or_id,
+    not_connected,
+    not_on_whatsapp,
+)
+from ..models import (
+    BadResponse,
+    GatewayError,
+    MaybeSent,
+    NotFound,
+    Rejected,
+    Unreachable,
+)
+from .answers import HIDDEN_ERROR
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from ..messages import Chat, Media, OutgoingMessage, SentMessage
+
+    type Key = Mapping[str, Any]
+
+SENT_IDS = (("key", "id"),)
+SENT_CHATS = (("key", "remoteJid"), ("key", "remoteJidAlt"))
+GROUP_IDS = (("id",),)
+GROUP_NAMES = ("subject",)
+PERSON_IDS = (("remoteJid",),)
+PERSON_NAMES = ("pushName",)
+NOT_CONNECTED = "not_connected"
+"""Code of our own for an instance without a connection."""
+UNCLEAR = "unclear"
+"""Code of our own for a failure that may have followed the sending of a message."""
+NOT_AVAILABLE = "Method not available on "
+"""Beginning of the answer to a call that this type of instance doesn't offer."""
+SIGNS_OF_NO_CONNECTION = ("Connection Closed", "reading 'onWhatsApp'")
+"""Parts of the messages of errors that it answers."""
+_MISSING = re.compile(r'The ".*" instance does not exist|Instance ".*" not found')
+_EXCEPTION = re.compile(r"\w*Error\b")
+"""Beginning of the message of an exception; refusals of a body have other words."""
+MAX_ENCODED = MAX_MEDIA * 4 // 3 + 1024 * 1024
+"""Number of bytes of an answer with a file."""
+MEDIA_TYPES = {
+    MessageKind.IMAGE: "image",
+    MessageKind.VIDEO: "video",
+    MessageKind.AUDIO: "audio",
+    MessageKind.DOCUMENT: "document",
+}
+
+
+class EvolutionMessages(Provider):
+    """The calls of an Evolution API that are about messages."""
+
+    @override
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._lids = Lids()
+        self._keys: dict[tuple[str, str], Key] = {}
+        """What is known of the last messages of each instance, for reactions."""
+
+    @override
+    async def _send(
+        self, instance_id: str, chat_id: str, message: OutgoingMessage
+    ) -> SentMessage:
+        key = self._keys.get((instance_id, message.reply_to or ""))
+        build = partial(send_call, instance_id, chat_id, message, key)
+        try:
+            with _connection_needed():
+                answer = await self._ask_to_send(build)
+        except Rejected as err:
+            if err.code == UNCLEAR:
+                # not chained: what the gateway repeats of a message is removed later
+                raise MaybeSent(str(err)) from None
+            if str(err) == HIDDEN_ERROR:
+                raise Rejected("The gateway does not know this group.") from err
+            raise
+        with suppress(BadResponse):
+            self._remember(instance_id, answer.json())
+        return sent_message(answer, SENT_IDS, SENT_CHATS)
+
+    def _remember(self, instance_id: str, payload: Any) -> None:
+        if (known := key_of(payload)) is not None:
+            message_id, key = known
+            # senders choose the IDs: a later message must not take another one's place
+            if (instance_id, message_id) not in self._keys:
+                remember(self._keys, (instance_id, message_id), key)
+
+    @override
+    async def chats(self, instance_id: str) -> list[Chat]:
+        """Return the groups, and the people whose names the server knows.
+
+        The server looks up a picture of each group, so this takes long.
+        """
+        query = "?getParticipants=false"
+        path = path_of("/group/fetchAllGroups", instance_id, query)
+        with _connection_needed():
+            answer = await self._http.request("GET", path, time_limit=SEND_TIME_LIMIT)
+        groups = parse_groups(answer.json())
+        path = path_of("/chat/findContacts", instance_id)
+        with suppress(Rejected, Unreachable):
+            # a group can be chosen without the people
+            answer = await self._http.request("POST", path, json={"where": {}})
+            return groups + people_of(answer.json(), PERSON_IDS, PERSON_NAMES)
+        return groups
+
+    @override
+    async def find_person(self, instance_id: str, phone_number: str) -> str | None:
+        """Return the chat of a phone number, None if it has no WhatsApp.
+
+        Only instances with a phone can check a number; the others believe it.
+        """
+        path = path_of("/chat/whatsappNumbers", instance_id)
+        body = {"numbers": [phone_number]}
+        try:
+            with _connection_needed():
+                answer = await self._http.request("POST", path, json=body)
+        except Rejected as err:
+            if str(err).startswith(NOT_AVAILABLE):
+                return phone_number + PERSON
+            raise
+        return parse_check(answer.json(), phone_number)
+
+    @override
+    async def complete(self, message: IncomingMessage) -> IncomingMessage:
+        """Return a message with the numbers that earlier messages have told."""
+        return self._lids.complete(message)
+
+    @override
+    async def download(self, message: IncomingMessage) -> bytes:
+        if message.media is None:
+            raise Rejected("This message has no file.")
+        path = path_of("/chat/getBase64FromMediaMessage", message.instance_id)
+        with _connection_needed():
+            answer = await self._http.request(
+                "POST",
+                path,
+                json={"message": {"key": {"id": message.media}}},
+                time_limit=SEND_TIME_LIMIT,
+                max_body=MAX_ENCODED,
+            )
+        return await asyncio.to_thread(parse_file, answer.body)
+
+    def _parse_message(self, event: dict[str, Any]) -> IncomingMessage | None:
+        """Parse a message, and remember what later ones may lack."""
+        data, key = message_and_key(event)
+        name = parsing.text(event, "instance")
+        self._lids.learn(name, key.get("remoteJid"), key.get("remoteJidAlt"))
+        self._lids.learn(name, key.get("participant"), key.get("participantAlt"))
+        message = parse_message(event)
+        if message is not None:
+            self._remember(name, data)
+        return message
+
+    @staticmethod
+    @override
+    def _error_of(status: int, payload: Any) -> GatewayError | None:
+        _, message = explanation(payload)
+        return error_of(status, payload, message)
+
+
+@contextmanager
+def _connection_needed() -> Generator[None]:
+    """Tell the user that the instance isn't connected, if that is why a call fails."""
+    try:
+        yield
+    except GatewayError as err:
+        if err.code == NOT_CONNECTED:
+            raise not_connected() from err
+        raise
+
+
+def send_call(name: str, chat: str, message: OutgoingMessage, key: Key | None) -> Call:
+    """Return the request that sends a message; encodes the file in it.
+
+    `key` is what is known of the message that a reaction is for.
+    """
+    if message.reaction is not None:
+        known = key or {"remoteJid": chat, "fromMe": False}
+        body = {
+            "key": {**known, "id": message.reply_to or ""},
+            "reaction": message.reaction,
+        }
+        return _call("sendReaction", name, body)
+    route, content = _content(message)
+    body = {"number": digits_or_id(chat), **content}
+    if message.reply_to:
+        body["quoted"] = {"key": {"id": message.reply_to}}
+    if message.mentions:
+        body["mentioned"] = list(message.mentions)
+    return _call(route, name, body)
+
+
+def _call(route: str, name: str, body: Mapping[str, Any]) -> Call:
+    return Call(path=path_of(f"/message/{route}", name), body=body)
+
+
+def _content(message: OutgoingMessage) -> tuple[str, dict[str, Any]]:
+    """Return the route and the members of a body that depend on the content."""
+    if (media := message.media) is not None:
+        return _file(media, message.text)
+    if (poll := message.poll) is not None:
+        return "sendPoll", {
+            "name": poll.question,
+            "values": list(poll.options),
+            # 0 means any number
+            "selectableCount": 0 if poll.multiple else 1,
+        }
+    if (location := message.location) is not None:
+        return "sendLocation", {
+            "latitude": location.latitude,
+            "longitude": location.longitude,
+            "name": location.name,
+            "address": "",
+        }
+    return "sendText", {"text": message.text}
+
+
+def _file(media: Media, caption: str) -> tuple[str, dict[str, Any]]:
+    """Return how to send a file; addresses of the local network are often refused."""
+    content = media.content
+    source = media.url if content is None else b64encode(content).decode()
+    if media.kind is MessageKind.VOICE:
+        return "sendWhatsAppAudio", {"audio": source}
+    file = {
+        "mediatype": MEDIA_TYPES[media.kind],
+        "mimetype": media.mime_type,
+        "fileName": media.filename,
+        "media": source,
+    }
+    return "sendMedia", file | ({"caption": caption} if caption else {})
+
+
+def error_of(status: int, payload: Any, message: str) -> GatewayError | None:
+    """Return what a failure means, None if its HTTP status tells.
+
+    - An instance without a connection is an error that passes for polls and pairings,
+      which repeat their calls.
+    - The server answers with 400 to all that fails in a send, such as the database in
+      which it keeps a message that it has sent.
+    """
+    if status == HTTPStatus.NOT_FOUND and at(payload, "status") == status:
+        return NotFound() if _MISSING.fullmatch(message) else None
+    if status not in {HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR}:
+        return None
+    details = at(payload, "response", "message")
+    if isinstance(details, list) and any(at(one, "exists") is False for one in details):
+        return not_on_whatsapp()
+    if any(part in message for part in SIGNS_OF_NO_CONNECTION):
+        error = Rejected if status == HTTPStatus.BAD_REQUEST else Unreachable
+        return error("Connection Closed", code=NOT_CONNECTED)
+    if status == HTTPStatus.BAD_REQUEST and _EXCEPTION.match(message):
+        return Rejected(code=UNCLEAR)
+    return None
+
+
+def parse_groups(payload: Any) -> list[Chat]:
+    """Return the groups of an answer."""
+    return chats_of(parsing.rows(payload), GROUP_IDS, GROUP_NAMES)
+
+
+def parse_check(payload: Any, digits: str) -> str | None:
+    """Return the chat ID of a phone number, None if it has no WhatsApp."""
+    rows = parsing.items(payload, parsing.mapping)
+    if not rows:
+        raise BadResponse("No answer about the number")
+    found = [row for row in rows if parsing.flag(row, "exists")]
+    return checked_chat(digits, found[0].get("jid")) if found else None
+
+
+def parse_message(event: dict[str, Any]) -> IncomingMessage | None:
+    """Return the message of an event, None if it is none for the user.
+
+    Broadcasts are skipped. Raises `BadResponse`.
+    """
+    data, key = message_and_key(event)
+    if is_broadcast(key.get("remoteJid")):
+        # the other ID is that of the person who sent it
+        return None
+    chat = first_chat(key.get("remoteJid"), key.get("remoteJidAlt"))
+    content = content_of(data.get("message"))
+    if chat is None or content is None:
+        return None
+    from_me = key.get("fromMe") is True
+    participant = first_chat(key.get("participant"), key.get("participantAlt"))
+    sender = participant if chat.endswith(GROUP) else chat
+    name = None if from_me else first_at(data, ("pushName",))
+    own = MessageEvent.SENT_BY_PHONE if from_me else MessageEvent.RECEIVED
+    message_id = identifier(key.get("id"))
+    return IncomingMessage(
+        event=MessageEvent.REACTION if content.is_reaction else own,
+        instance_id=parsing.text(event, "instance"),
+        from_me=from_me,
+        id=message_id,
+        chat_id=chat,
+        kind=content.kind,
+        sent_at=moment(data.get("messageTimestamp"), event.get("date_time")),
+        sender_id=None if from_me else sender,
+        sender_name=cut(name, MAX_NAME) or None,
+        text=content.text,
+        reply_to=content.reply_to
+        or optional_identifier(at(data, "contextInfo", "stanzaId")),
+        mime_type=content.mime_type,
+        filename=content.filename,
+        has_media=content.has_media,
+        media=message_id if content.has_media else None,
+    )
+
+
+def message_and_key(event: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the message of an event and its key; raises `BadResponse`."""
+    data = event.get("data")
+    if isinstance(data, list) and data:
+        data = data[0]
+    message = parsing.mapping(data)
+    return message, parsing.mapping(message.get("key"))
+
+
+def key_of(payload: Any) -> tuple[str, Key] | None:
+    """Return the ID of a message, and what a reaction to it has to repeat."""
+    key = at(payload, "key")
+    message_id, chat = first_at(key, ("id",)), first_at(key, ("remoteJid",))
+    if not message_id or not chat:
+        return None
+    participant = first_at(key, ("participant",))
+    return message_id, {
+        "remoteJid": chat,
+        "fromMe": key.get("fromMe") is True,
+        **({"participant": participant} if participant else {}),
+    }
+
+
+def parse_file(body: bytes) -> bytes:
+    """Return the file in an answer; raises `BadResponse`."""
+    encoded = parsing.text(parsing.mapping(loads(body)), "base64")
+    try:
+        file = b64decode(encoded, validate=True)
+    except ValueError:
+        # not chained: the error may contain the file
+        raise BadResponse("Not base64") from None
+    if len(file) > MAX_MEDIA:
+        raise BadResponse("The file is too large")
+    return file

@@ -1,0 +1,122 @@
+"""Webhooks of the Evolution API. Source: the code of 2.3.7 and 2.4.0-rc2."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, override
+
+from .. import parsing
+from ..base import path_of
+from ..http import loads
+from ..models import (
+    BadResponse,
+    GatewayError,
+    InstanceChanged,
+    NotFound,
+    Rejected,
+    Unreachable,
+)
+from .answers import check
+from .messages import EvolutionMessages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ..messages import IncomingMessage
+
+MESSAGE_EVENT = "messages.upsert"
+WEBHOOK_EVENT = "MESSAGES_UPSERT"
+"""The same event, as the settings of a webhook name it."""
+CODE_EVENT = "qrcode.updated"
+WEBHOOK_EVENTS = (
+    "CONNECTION_UPDATE",
+    "LOGOUT_INSTANCE",
+    "QRCODE_UPDATED",
+    "STATUS_INSTANCE",
+)
+"""Events about an instance itself, as the settings of a webhook name them."""
+ABOUT_ONE_INSTANCE = (BadResponse, NotFound, Rejected, Unreachable)
+"""Errors that may say nothing about other instances.
+
+The server answers 500 for an instance that it has not loaded.
+"""
+
+
+class EvolutionWebhooks(EvolutionMessages):
+    """The part of the provider that has the server report changes and messages."""
+
+    webhook_is_local = True
+    webhook_header = "X-Webhook-Secret"
+
+    @override
+    async def register_webhook(
+        self, url: str, secret: str, instance_ids: Iterable[str]
+    ) -> dict[str, bool]:
+        """Set the webhook of each instance, which only has one."""
+        settings = {
+            "enabled": True,
+            "url": url,
+            "headers": {self.webhook_header: secret},
+            "byEvents": False,
+            "base64": False,
+            "events": [*WEBHOOK_EVENTS, *[WEBHOOK_EVENT] * self.receives],
+        }
+        registered = {}
+        failure: GatewayError | None = None
+        for name in instance_ids:
+            try:
+                own = await self._webhook_url(name) in {None, url}
+                if own:
+                    await self._set_webhook(name, settings)
+            except NotFound:
+                # deleted meanwhile
+                own = True
+            except ABOUT_ONE_INSTANCE as err:
+                failure = _answered(err)
+                continue
+            registered[name] = own
+        if failure and not registered:
+            raise failure
+        return registered
+
+    @override
+    async def unregister_webhook(self, url: str, instance_ids: Iterable[str]) -> None:
+        """Disable the webhooks, which can't be deleted and need an address."""
+        settings = {"enabled": False, "url": url, "headers": {}, "events": []}
+        for name in instance_ids:
+            try:
+                if await self._webhook_url(name) == url:
+                    await self._set_webhook(name, settings)
+            except ABOUT_ONE_INSTANCE as err:
+                _answered(err)
+
+    async def _webhook_url(self, name: str) -> str | None:
+        """Return the address that an instance calls; the headers are not kept."""
+        payload = (await self._http.get(path_of("/webhook/find", name))).json()
+        row = {} if payload is None else parsing.mapping(payload)
+        return parsing.optional_text(row, "url") if row.get("enabled") is True else None
+
+    async def _set_webhook(self, name: str, settings: Mapping[str, Any]) -> None:
+        path = path_of("/webhook/set", name)
+        check(await self._http.request("POST", path, json={"webhook": settings}))
+
+    @override
+    def parse_webhook(self, body: bytes) -> InstanceChanged | IncomingMessage | None:
+        try:
+            event = parsing.mapping(loads(body))
+        except BadResponse:
+            return InstanceChanged()
+        if event.get("event") == MESSAGE_EVENT:
+            with suppress(BadResponse):
+                return self._parse_message(event) if self.receives else None
+            return None
+        has_code = event.get("event") == CODE_EVENT
+        name = parsing.optional_text(event, "instance")
+        return InstanceChanged(instance_id=name, has_code=has_code)
+
+
+def _answered(err: GatewayError) -> GatewayError:
+    """Return an error that the server answered; raise any other one."""
+    if isinstance(err, Unreachable) and err.status is None:
+        raise err
+    return err

@@ -1,0 +1,406 @@
+"""WAHA. Source: its documentation and OpenAPI description of version 2026.7.1.
+
+A server has sessions, all of them with the same engine (WEBJS, WPP, NOWEB or GOWS). The
+name of a session is also its ID. What the documentation leaves out was taken from the
+source code of the server (devlikeapro/waha, versions 2026.2.1 and newer).
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from math import inf
+from operator import is_not
+from time import monotonic
+from typing import TYPE_CHECKING, Any, ClassVar, override
+
+from .. import parsing
+from ..base import path_of
+from ..failures import explanation
+from ..http import loads
+from ..message_parsing import at
+from ..messages import not_connected
+from ..models import (
+    Action,
+    BadResponse,
+    Feature,
+    GatewayError,
+    Instance,
+    InstanceChanged,
+    InstanceStatus,
+    NotFound,
+    QrCode,
+    RateLimited,
+    Rejected,
+    Unreachable,
+)
+from ..streams import websocket_messages
+from .messages import (
+    MESSAGE_EVENTS,
+    WahaMessages,
+    needs_connection,
+    parse_event,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+    from ..messages import IncomingMessage
+
+PATH = "/api/sessions"
+LIST = f"{PATH}?all=true"
+"""Without `all` the list lacks stopped sessions."""
+VERSION = "/api/server/version"
+OLD_VERSION = "/api/version"
+EVENTS = "/ws"
+STATUS_EVENT = "session.status"
+PAIRING_CODE_LENGTH = 8
+MAX_KEY_CHECKS = 3
+"""Number of polls that ask what the API key gives access to, if there is no answer."""
+CALLS = {
+    Action.DISCONNECT: "stop",
+    Action.RESTART: "restart",
+    Action.LOGOUT: "logout",
+}
+"""The call of each action but Connect."""
+CONNECT_CALLS: dict[InstanceStatus | None, str] = {
+    InstanceStatus.DISCONNECTED: "start",
+    # a failed session counts as running: a start would do nothing
+    InstanceStatus.FAILED: "restart",
+    None: "start",
+}
+"""The call that connects a session, by its status; the others are running."""
+
+# all in seconds
+HEALTH_TIME_LIMIT = 5.0
+RECONNECTION = 30.0
+"""How long a session that was working may be starting and still count as connected."""
+FAILURE = 15.0
+"""How long a session has to be seen as failed."""
+MAX_FAILURE = 600.0
+"""The same for a session that has often started again instead."""
+
+# codes of our own for errors that this module has to tell apart
+FORBIDDEN = "forbidden"
+NOT_NOW = "not_now"
+ERRORS: tuple[tuple[int, str, type[GatewayError], str, str | None], ...] = (
+    (403, "Forbidden", Rejected, "This API key is not allowed to do that.", FORBIDDEN),
+    # the session may also exist and be stopped
+    (404, "We didn't find a session", Rejected, "The session is not running.", NOT_NOW),
+    (
+        422,
+        "Session status is not as expected",
+        Rejected,
+        "The session has another status now.",
+        NOT_NOW,
+    ),
+    (
+        422,
+        "Can request code only in",
+        Rejected,
+        "The session is not waiting to be linked.",
+        NOT_NOW,
+    ),
+    (404, "Session ", NotFound, "The session does not exist.", None),
+    *(
+        (404, beginning, Rejected, "The gateway no longer has this file.", None)
+        for beginning in ("File not found", "Cannot GET /api/files/")
+    ),
+    (422, 'Session "', NotFound, "The session does not exist.", None),
+    (
+        422,
+        "WAHA Core support only",
+        Rejected,
+        (
+            "This WAHA version only supports one session named default. "
+            "Update WAHA to 2026.6.1 or newer."
+        ),
+        None,
+    ),
+    (501, "", Rejected, "The engine of this server does not support that.", None),
+)
+"""HTTP status, beginning of the message, and the error that they mean."""
+UNAUTHORIZED = {"message": "Unauthorized", "statusCode": 401}
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the lists said about one session."""
+
+    status: InstanceStatus | None
+    since: float = -inf
+    """When this status was first seen, of the monotonic clock.
+
+    Nobody knows how long the status of the first list has lasted. It counts as old: if
+    a failed session seemed to be starting, its repair would be closed at every reload.
+    """
+    connected: Instance | None = None
+    """The session as it was before it started to reconnect."""
+    failure: float = FAILURE
+    """Seconds for which it has to be seen as failed."""
+
+
+class Waha(WahaMessages):
+    """A WAHA server."""
+
+    name = "WAHA"
+    example_url = "http://192.168.1.10:3000"
+    key_required = False
+    max_name_length = 54
+    web_pages = frozenset({"dashboard", "swagger"})
+    probes = ("/ping", VERSION)
+    auth_header = ("X-Api-Key", "{}")
+    statuses: ClassVar = {
+        "STOPPED": InstanceStatus.DISCONNECTED,
+        "STARTING": InstanceStatus.STARTING,
+        "SCAN_QR_CODE": InstanceStatus.SCAN_QR,
+        "PASSKEY_REQUIRED": InstanceStatus.PASSKEY,
+        "PASSKEY_CONFIRMATION_REQUIRED": InstanceStatus.PASSKEY,
+        "WORKING": InstanceStatus.CONNECTED,
+        "FAILED": InstanceStatus.FAILED,
+    }
+    actions = frozenset(Action)
+    all_features = (
+        Feature.CREATE
+        | Feature.METADATA
+        | Feature.PAIRING_CODE
+        | Feature.EVENTS
+        | Feature.MESSAGES
+        | Feature.MEDIA_CONTENT
+        | Feature.CHATS
+        | Feature.NUMBER_CHECK
+        | Feature.REPLIES
+        | Feature.MENTIONS
+        | Feature.POLLS
+        | Feature.LOCATIONS
+        | Feature.REACTIONS
+        | Feature.RECEIVING
+        | Feature.DOWNLOADS
+    )
+
+    @override
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.dashboard_url = f"{self.url.rstrip('/')}/dashboard"
+        self._key_checks = 0
+        self._seen: dict[str, _Seen] = {}
+
+    @override
+    async def _list(self) -> tuple[Instance, ...]:
+        answer = await self._http.get(LIST)
+        sessions = self._parse_once(
+            LIST, answer, lambda payload: parsing.items(payload, self._parse)
+        )
+        if self._key_checks < MAX_KEY_CHECKS:
+            await self._check_key()
+        now = monotonic()
+        for session in sessions:
+            self._seen.setdefault(session.id, _Seen(session.status))
+        # one list that lacks a session may be wrong
+        recent = {session.id for session in (*sessions, *self._listed)}
+        self._seen = {
+            session_id: seen
+            for session_id, seen in self._seen.items()
+            if session_id in recent
+        }
+        shown = tuple(
+            _settled(session, self._seen[session.id], now) for session in sessions
+        )
+        self.settling = any(map(is_not, shown, sessions))
+        return shown
+
+    async def _check_key(self) -> None:
+        """Find out whether the API key only gives access to one session.
+
+        Of the calls that need an administrator's key, `/health` is the only one that
+        changes nothing and returns no secrets. Any other refusal, such as that of an
+        old server, says nothing about the key.
+        """
+        self._key_checks += 1
+        try:
+            await self._http.get("/health", time_limit=HEALTH_TIME_LIMIT)
+        except (RateLimited, Unreachable):
+            return
+        except GatewayError as err:
+            self._one_instance_key = err.code == FORBIDDEN
+        self._key_checks = MAX_KEY_CHECKS
+
+    def _parse(self, payload: Any) -> Instance:
+        """Parse a session; its configuration holds secrets and is not kept."""
+        data = parsing.mapping(payload)
+        name = parsing.text(data, "name")
+        status, raw_status = self._status(parsing.text(data, "status"))
+        # otherwise `me` is the account that was linked last
+        connected = status is InstanceStatus.CONNECTED
+        account = data.get("me") if connected else None
+        number = account.get("id") if isinstance(account, dict) else None
+        return Instance(
+            id=name,
+            name=name,
+            status=status,
+            raw_status=raw_status,
+            phone_number=parsing.phone_number(number),
+        )
+
+    @override
+    async def instance(self, instance_id: str) -> Instance:
+        """Return a session with its true status, which may change every 2 s."""
+        return self._parse((await self._http.get(path_of(PATH, instance_id))).json())
+
+    @override
+    async def _create(
+        self, name: str, instance_type: str | None, metadata: Mapping[str, Any] | None
+    ) -> Instance:
+        """Create a session without starting it: its codes end after 160 s."""
+        config = {"config": {"metadata": dict(metadata)}} if metadata else {}
+        body = {"name": name, "start": False} | config
+        return self._parse((await self._http.request("POST", PATH, json=body)).json())
+
+    @override
+    async def perform(self, action: Action, instance_id: str) -> None:
+        """Perform an action; the logout of a running session starts a new pairing.
+
+        Connect looks at the status first. A restart would connect any session, but
+        interrupt one that works; a start is ignored by a failed one, and refused by
+        old servers if the session is running.
+        """
+        if action is Action.CONNECT:
+            call = CONNECT_CALLS.get((await self.instance(instance_id)).status)
+        else:
+            call = CALLS[action]
+        if call:
+            await self._http.request("POST", path_of(PATH, instance_id, f"/{call}"))
+        # what follows was wanted, so it is shown at once
+        self._seen.pop(instance_id, None)
+
+    @override
+    async def qr(self, instance_id: str) -> QrCode | None:
+        """Return the QR code; takes up to 15 s if the session doesn't wait for a scan.
+
+        Never starts a session.
+        """
+        path = path_of("/api", instance_id, "/auth/qr?format=raw")
+        try:
+            answer = await self._http.request("GET", path)
+        except Rejected as err:
+            if err.code == NOT_NOW:
+                return None
+            raise
+        return QrCode(raw=parsing.text(parsing.mapping(answer.json()), "value"))
+
+    @override
+    async def pairing_code(self, instance_id: str, phone_number: str) -> str | None:
+        path = path_of("/api", instance_id, "/auth/request-code")
+        body = {"phoneNumber": phone_number}
+        try:
+            answer = await self._http.request("POST", path, json=body)
+        except Rejected as err:
+            if err.code == NOT_NOW:
+                return None
+            raise
+        code = parsing.text(parsing.mapping(answer.json()), "code").replace("-", "")
+        if len(code) != PAIRING_CODE_LENGTH:
+            raise BadResponse("No pairing code")
+        return code
+
+    @override
+    async def events(
+        self,
+    ) -> AsyncGenerator[InstanceChanged | IncomingMessage | None]:
+        """Follow the status of all sessions; each new QR code repeats it as well.
+
+        The messages of the user are only asked for with `receives`.
+        """
+        names = (STATUS_EVENT, *(MESSAGE_EVENTS if self.receives else ()))
+        query = {"session": "*", "events": ",".join(names)}
+        if self.api_key:
+            # there is no other way to give it
+            query["x-api-key"] = self.api_key
+        async with aclosing(websocket_messages(self._http, EVENTS, query)) as messages:
+            async for message in messages:
+                yield _parse_event(message) if message else None
+
+    @override
+    async def delete(self, instance_id: str) -> None:
+        """Log a session out and delete it; also succeeds if it doesn't exist."""
+        await self._http.request("DELETE", path_of(PATH, instance_id))
+        # another session may get its name
+        self._seen.pop(instance_id, None)
+
+    @override
+    async def server_version(self) -> str | None:
+        try:
+            answer = await self._http.get(VERSION)
+        except BadResponse as err:
+            if err.status != HTTPStatus.NOT_FOUND:
+                raise
+            answer = await self._http.get(OLD_VERSION)
+        return parsing.optional_text(parsing.mapping(answer.json()), "version")
+
+    @staticmethod
+    @override
+    def _is_own_answer(status: int, payload: dict[str, Any]) -> bool:
+        if status == HTTPStatus.UNAUTHORIZED:
+            return payload == UNAUTHORIZED
+        is_version = payload.keys() >= {"version", "engine", "tier"}
+        return is_version or payload.get("message") == "pong"
+
+    @staticmethod
+    @override
+    def _error_of(status: int, payload: Any) -> GatewayError | None:
+        _, message = explanation(payload)
+        if needs_connection(payload):
+            return not_connected()
+        statuses = at(payload, "statusCode"), at(payload, "error", "code")
+        if status == HTTPStatus.NOT_FOUND and status not in statuses:
+            # not the server's own answer
+            return None
+        for error_status, beginning, error, shown, code in ERRORS:
+            if status == error_status and message.startswith(beginning):
+                return error(shown, code=code)
+        return None
+
+
+def _parse_event(message: str | bytes) -> InstanceChanged | IncomingMessage | None:
+    """Return what an event means, None if it means nothing to us."""
+    with suppress(BadResponse):
+        event = parsing.mapping(loads(message))
+        if event.get("event") in MESSAGE_EVENTS:
+            return parse_event(event)
+        if event.get("event") == STATUS_EVENT:
+            payload = parsing.mapping(event.get("payload"))
+            return InstanceChanged(
+                instance_id=parsing.text(event, "session"),
+                has_code=payload.get("status") == "SCAN_QR_CODE",
+            )
+    return None
+
+
+def _settled(session: Instance, seen: _Seen, now: float) -> Instance:
+    """Return a session of the list without the noise of its reconnections.
+
+    - NOWEB reconnects about every 28 min, and GOWS after each loss of the network. So
+      a session that was connected stays so for the first 30 s of starting.
+    - WEBJS and WPP retry every 2 s while their browser fails. So a session counts as
+      failed only if all polls of 15 s say so, and as starting until then. That time
+      doubles whenever the session is starting again instead, up to 10 min, because
+      polls may happen to see failures only.
+    """
+    if session.status is not seen.status:
+        if seen.status is InstanceStatus.FAILED:
+            seen.failure = min(2 * seen.failure, MAX_FAILURE)
+        seen.status, seen.since = session.status, now
+    lasted = now - seen.since
+    if session.status is InstanceStatus.STARTING:
+        if seen.connected and lasted < RECONNECTION:
+            return replace(seen.connected, raw_status=session.raw_status)
+        return session
+    if session.status is InstanceStatus.FAILED:
+        seen.connected = None
+        if lasted < seen.failure:
+            return replace(session, status=InstanceStatus.STARTING)
+        return session
+    seen.connected = session if session.status is InstanceStatus.CONNECTED else None
+    seen.failure = FAILURE
+    return session

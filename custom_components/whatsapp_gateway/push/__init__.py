@@ -1,0 +1,1 @@
+"""Let gateways report changes and messages by themselves."""
