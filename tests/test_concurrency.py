@@ -108,34 +108,6 @@ async def test_two_dialogs(
     assert state_of(hass, "sensor.home_status") == "connected"
 
 
-async def test_form_submitted_twice(
-    hass: HomeAssistant, gateway: Gateway, phone: VirtualPhone, dialog: Dialog
-) -> None:
-    """A form that two browsers submit at once shows both the same, also an error."""
-    await dialog.sign_in(gateway)
-    await dialog.choose("create")
-    fields = gateway.fields("Home")
-
-    async def submit() -> Any:
-        flow_id = dialog.result["flow_id"]
-        return await dialog.manager.async_configure(flow_id, fields)
-
-    gateway.fail("create", status=403)
-    refused = await asyncio.gather(submit(), submit())
-    assert [one["step_id"] for one in refused] == ["create"] * 2
-    gateway.fail("create", delay=0.2)
-    shown = await asyncio.gather(submit(), submit())
-
-    step = "link_method" if gateway.has("pairing_code") else "pair"
-    assert [one["step_id"] for one in shown] == [step] * 2
-    assert len(gateway.sessions) == 1
-    await dialog.look()
-    one = phone.scan(await dialog.code())
-    await dialog.wait_for()
-    assert dialog.reason == "linked"
-    assert one.state is State.CONNECTED
-
-
 async def test_poll_during_an_action(
     hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
 ) -> None:
@@ -150,7 +122,7 @@ async def test_poll_during_an_action(
 
     async_track_state_change_event(hass, ["sensor.home_status"], note)
     gateway.fail("list", late=0.5, times=1)
-    poll = asyncio.create_task(entry.runtime_data.async_refresh())
+    poll = asyncio.create_task(entry.runtime_data.coordinator.async_refresh())
     await until(lambda: gateway.count("list") == 2)
     await press_button(hass, "connect")
     await poll
@@ -176,7 +148,7 @@ async def test_unload_during_requests(
     asked = len(gateway.asked)
     gateway.fail("*", late=1)
     requests = [
-        asyncio.create_task(entry.runtime_data.async_refresh()),
+        asyncio.create_task(entry.runtime_data.coordinator.async_refresh()),
         asyncio.create_task(press_button(hass, "connect")),
     ]
     await until(lambda: len(gateway.asked) == asked + 2)
@@ -205,7 +177,7 @@ async def test_unload_during_the_first_answer(
     assert await hass.config_entries.async_setup(entry.entry_id)
     gateway.add("Home", State.CONNECTED)
     gateway.fail("list", late=0.3)
-    poll = asyncio.create_task(entry.runtime_data.async_refresh())
+    poll = asyncio.create_task(entry.runtime_data.coordinator.async_refresh())
     await until(lambda: gateway.count("list") == 2)
     await getattr(hass.config_entries, f"async_{how}")(entry.entry_id)
     await poll
@@ -237,7 +209,7 @@ async def test_two_accounts(
     del gateway.owners[gateway.key]
     gateway.add("Store", State.STOPPED, **values)
     for one in (entry, other):
-        await one.runtime_data.async_refresh()
+        await one.runtime_data.coordinator.async_refresh()
     assert state_of(hass, "sensor.home_status") == STATE_UNAVAILABLE
     assert state_of(hass, "sensor.shop_status") == "disconnected"
     assert (device_names(hass, entry), device_names(hass, other)) == (

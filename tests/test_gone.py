@@ -157,7 +157,7 @@ async def test_one_odd_list(
 
     for _ in range(2):
         with hidden(gateway, *[shop][:left]):
-            await entry.runtime_data.async_refresh()
+            await entry.runtime_data.coordinator.async_refresh()
         await hass.async_block_till_done()
         assert state_of(hass, "sensor.mood") == "connected"
         listed = gateway.count("list")
@@ -179,9 +179,9 @@ async def test_lists_at_once(
     assert await hass.config_entries.async_setup(entry.entry_id)
     with hidden(gateway):
         for _ in range(4):
-            await entry.runtime_data.async_refresh()
+            await entry.runtime_data.coordinator.async_refresh()
             await clock.run(0.7)
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert device_names(hass, entry) == {"Home"}
 
     with hidden(gateway):
@@ -200,7 +200,7 @@ async def test_odd_list_while_changes_are_reported(
     await clock.run(POLL)
     gateway.events.on = False
     gateway.sessions.clear()
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert device_names(hass, entry) == {"Home"}
     await clock.run(SECOND_LIST)
 
@@ -214,13 +214,13 @@ async def test_failure_between_two_lists(
     gateway.add("Home", State.CONNECTED)
     assert await hass.config_entries.async_setup(entry.entry_id)
     with hidden(gateway):
-        await entry.runtime_data.async_refresh()
+        await entry.runtime_data.coordinator.async_refresh()
         for fault in ({"status": 404}, {"status": 502}, {"body": b"{}"}):
             gateway.fail("list", **fault)
             await poll_twice(entry)
             assert device_names(hass, entry) == {"Home"}
         gateway.heal()
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert state_of(hass, "sensor.home_status") == "connected"
 
     gateway.sessions.clear()
@@ -243,10 +243,10 @@ async def test_one_instance(
     await poll_twice(entry)
     assert device_names(hass, entry) == {"Home"}
     gateway.fail("one", missing=True)
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert state_of(hass, "sensor.home_status") == "connected"
     gateway.heal()
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert state_of(hass, "sensor.home_status") == "connected"
 
     gateway.fail("one", missing=True)
@@ -403,12 +403,12 @@ async def test_deleted_but_not_listed(
     assert device_names(hass, entry) == {"Home", "Shop"}
 
     gateway.heal()
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert device_names(hass, entry) == {"Shop"}
     assert home.id not in entry.data["linked"]
     # what was deleted before does not count for another instance
     with hidden(gateway):
-        await entry.runtime_data.async_refresh()
+        await entry.runtime_data.coordinator.async_refresh()
     assert device_names(hass, entry) == {"Shop"}
     await clock.run(SECOND_LIST)
     assert device_names(hass, entry) == {"Shop"}
@@ -508,13 +508,13 @@ async def test_end_of_a_dialog(
     await dialog.code()
     gateway.fail("*", status=422, code="no", message="No")
     await dialog.wait_for()
-    assert dialog.step == "pairing_ended"
+    assert dialog.step == "link_ended"
     gateway.heal()
     gateway.fail("list", body=b"[]", times=1)
     await dialog.choose("finish")
 
     assert dialog.reason == "not_linked"
-    assert home.id in entry.runtime_data.data
+    assert home.id in entry.runtime_data.coordinator.data
 
 
 @needs("messages")

@@ -187,7 +187,7 @@ async def test_pause(
     gateway.heal()
     await clock.run(63)
     assert state_of(hass, "sensor.home_status") == "connected"
-    assert entry.runtime_data.update_interval == timedelta(seconds=30)
+    assert entry.runtime_data.coordinator.update_interval == timedelta(seconds=30)
 
 
 async def test_pause_of_an_empty_account(
@@ -202,7 +202,7 @@ async def test_pause_of_an_empty_account(
     gateway.fail("list", status=429, headers={"Retry-After": "60"}, times=1)
     await clock.run(POLL)
     assert gateway.count("list") == 2
-    assert entry.runtime_data.last_update_success
+    assert entry.runtime_data.coordinator.last_update_success
     assert "Error" not in caplog.text
 
     gateway.add("Home", State.CONNECTED)
@@ -240,7 +240,7 @@ async def test_interval(
     gateway.scale = 0.001
     one = gateway.add("Home", State.CONNECTED)
     assert await hass.config_entries.async_setup(entry.entry_id)
-    coordinator = entry.runtime_data
+    coordinator = entry.runtime_data.coordinator
     assert coordinator.update_interval == timedelta(seconds=30)
 
     one.unlink()
@@ -375,7 +375,7 @@ async def test_long_names(
     assert await hass.config_entries.async_setup(entry.entry_id)
     few = len(er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id))
     shop = gateway.add(letter * 300, State.CONNECTED)
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     await hass.async_block_till_done()
     many = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
     assert len(many) == 2 * few
@@ -384,7 +384,7 @@ async def test_long_names(
     assert lost == []
 
     shop.name = f"{letter * 250} again"
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert len(device_names(hass, entry)) == 2
     assert all(len(name or "") <= 100 for name in device_names(hass, entry))
 

@@ -19,13 +19,14 @@ from .harness.dialog import Dialog
 from .harness.facts import lacks, offers
 from .harness.helpers import (
     BUTTONS,
-    ISSUES,
     POLL,
+    PROBLEMS,
     device_names,
     enable_entities,
     pass_polls,
     press,
     raised_issues,
+    raised_problems,
     state_of,
     until,
 )
@@ -66,8 +67,7 @@ async def test_linked_after_finish_without_linking(
 
     phone.unlink(session.id)
     await pass_polls(clock, 4)
-    [issue] = raised_issues(hass)
-    assert issue.translation_key == ISSUES[gateway.unlinked]
+    assert raised_problems(hass) == [PROBLEMS[gateway.unlinked]]
 
 
 async def test_closed_while_the_first_code_is_awaited(
@@ -90,7 +90,7 @@ async def test_closed_while_the_first_code_is_awaited(
 
     await clock.run(60)
     assert gateway.count(gateway.qr_route) == asked
-    assert not entry.runtime_data.being_linked
+    assert not entry.runtime_data.problems.being_linked
 
 
 async def test_closed_while_an_instance_is_created(
@@ -231,11 +231,11 @@ async def test_deleted_while_its_number_is_fetched(
     asked = gateway.count("one")
     await until(lambda: gateway.count("one") > asked)
     del gateway.sessions[session.id]
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     await clock.run(POLL)
 
     assert "KeyError" not in caplog.text
-    assert entry.runtime_data.last_update_success
+    assert entry.runtime_data.coordinator.last_update_success
 
 
 @lacks("phone_in_list")

@@ -219,7 +219,7 @@ async def test_two_assistants(
     """Two numbers that answer each other with the blueprint come to an end."""
     hass, gateway, entry = home.hass, home.gateway, home.entry
     shop = gateway.add("Shop", State.CONNECTED)
-    await home.coordinator.async_refresh()
+    await home.account.coordinator.async_refresh()
     await home.until_ready()
     add_recipient(hass, entry, shop, FAMILY, "Other")
     await clock.run(1)

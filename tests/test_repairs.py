@@ -10,6 +10,7 @@ import pytest
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryDisabler
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers import translation
 
 from custom_components.whatsapp_gateway import problems as issues
 from custom_components.whatsapp_gateway.const import DOMAIN
@@ -19,14 +20,15 @@ from .gateways.machine import State
 from .harness.facts import needs, offers
 from .harness.helpers import (
     BUTTONS,
-    ISSUES,
     POLL,
+    PROBLEMS,
     SECOND_LIST,
     enable_entities,
     pass_polls,
     poll_twice,
     press,
     raised_issues,
+    raised_problems,
     remember_linked,
     state_of,
 )
@@ -38,11 +40,6 @@ if TYPE_CHECKING:
     from .gateways import Gateway, VirtualPhone
     from .harness.clock import Clock
     from .harness.dialog import Dialog
-
-
-def titles(hass: HomeAssistant) -> list[str | None]:
-    """Return what the raised issues are about."""
-    return [issue.translation_key for issue in raised_issues(hass)]
 
 
 @pytest.mark.parametrize("state", [State.STOPPED, State.WAITING, State.FAILED])
@@ -63,16 +60,17 @@ async def test_raised(
     assert await hass.config_entries.async_setup(entry.entry_id)
     session.state = state
     await pass_polls(clock, 1)
-    assert titles(hass) == []
+    assert raised_problems(hass) == []
     await pass_polls(clock, 3)
-    assert titles(hass) == [ISSUES[gateway.looks_like(state)]]
+    assert raised_problems(hass) == [PROBLEMS[gateway.looks_like(state)]]
     [issue] = raised_issues(hass)
     assert issue.is_fixable
-    assert issue.translation_placeholders == {"name": "Home"}
+    placeholders = {"name": "Home", "problem": PROBLEMS[gateway.looks_like(state)]}
+    assert issue.translation_placeholders == placeholders
 
     session.state = State.CONNECTED
     await pass_polls(clock, 1)
-    assert titles(hass) == []
+    assert raised_problems(hass) == []
 
 
 async def test_unlinked_on_the_phone(
@@ -89,7 +87,7 @@ async def test_unlinked_on_the_phone(
     phone.unlink(session.id)
     await pass_polls(clock, 4)
     [issue] = raised_issues(hass)
-    assert issue.translation_key == ISSUES[gateway.unlinked]
+    assert raised_problems(hass) == [PROBLEMS[gateway.unlinked]]
 
     await dialog.open_fix(issue)
     if gateway.unlinked is State.FAILED:
@@ -103,7 +101,7 @@ async def test_unlinked_on_the_phone(
     await dialog.wait_for()
 
     assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
-    assert titles(hass) == []
+    assert raised_problems(hass) == []
     assert state_of(hass, "sensor.home_status") == "connected"
 
 
@@ -120,7 +118,7 @@ async def test_never_linked(
     assert await hass.config_entries.async_setup(entry.entry_id)
     await pass_polls(clock, 8)
 
-    assert titles(hass) == []
+    assert raised_problems(hass) == []
 
 
 @offers("disconnect")
@@ -143,14 +141,14 @@ async def test_disconnected_on_purpose(
     await clock.settle()
     session.state = State.STOPPED
     await pass_polls(clock, 5)
-    assert titles(hass) == []
+    assert raised_problems(hass) == []
 
     # once it is connected again it is watched again
     session.state = State.CONNECTED
     await pass_polls(clock, 1)
     session.state = State.STOPPED
     await pass_polls(clock, 4)
-    assert titles(hass) == ["disconnected"]
+    assert raised_problems(hass) == ["is disconnected"]
 
 
 async def test_expired_codes_are_no_failure(
@@ -166,11 +164,11 @@ async def test_expired_codes_are_no_failure(
     await clock.run(sum(gateway.code_lives) + 2 * POLL)
 
     assert session.state is State.FAILED
-    assert titles(hass) == ["not_linked"]
+    assert raised_problems(hass) == ["isn't linked"]
     # also after a reload, which forgets what was before
     assert await hass.config_entries.async_reload(entry.entry_id)
     await pass_polls(clock, 4)
-    assert titles(hass) == ["not_linked"]
+    assert raised_problems(hass) == ["isn't linked"]
 
 
 @needs("says_failed", "says_starting")
@@ -188,11 +186,11 @@ async def test_starting_changes_nothing(
     session.boot = 1000.0
     session.state = State.BOOTING
     await pass_polls(clock, 1)
-    assert titles(hass) == ["instance_failed"]
+    assert raised_problems(hass) == ["isn't working"]
 
     session.state = State.WAITING
     await pass_polls(clock, 4)
-    assert titles(hass) == ["not_linked"]
+    assert raised_problems(hass) == ["isn't linked"]
 
 
 @needs("says_starting")
@@ -210,7 +208,7 @@ async def test_no_issue_while_it_starts(
     session.boot = 1000.0
     session.state = State.BOOTING
     await pass_polls(clock, 4)
-    assert titles(hass) == []
+    assert raised_problems(hass) == []
 
 
 @pytest.mark.parametrize(
@@ -245,7 +243,7 @@ async def test_deleted(
     assert issues_of(hass, entry.entry_id) == set()
 
 
-@pytest.mark.parametrize("healed", ["deleted", "connected", "other_trouble"])
+@pytest.mark.parametrize("healed", ["deleted", "connected"])
 async def test_ignored(
     hass: HomeAssistant,
     gateway: Gateway,
@@ -253,7 +251,7 @@ async def test_ignored(
     healed: str,
     clock: Clock,
 ) -> None:
-    """An ignored issue stays ignored while its trouble lasts, and no longer."""
+    """An ignored issue stays ignored until the instance is connected or deleted."""
     session = gateway.add("Home", State.FAILED)
     remember_linked(hass, entry, session)
     issue = await raise_issue(hass, entry, clock)
@@ -268,13 +266,10 @@ async def test_ignored(
     assert await hass.config_entries.async_unload(entry.entry_id)
     inactive = replace(issue, active=False, data=None)
     ir.async_get(hass).issues[DOMAIN, issue.issue_id] = inactive
-    match healed:
-        case "deleted":
-            del gateway.sessions[session.id]
-        case "connected":
-            session.state = State.CONNECTED
-        case _:
-            session.state = State.WAITING
+    if healed == "deleted":
+        del gateway.sessions[session.id]
+    else:
+        session.state = State.CONNECTED
     assert await hass.config_entries.async_setup(entry.entry_id)
     await clock.run(SECOND_LIST)
     assert issues_of(hass, entry.entry_id) == set()
@@ -287,14 +282,112 @@ async def test_ignored(
     assert issue.dismissed_version is None
 
 
+async def test_another_problem(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, clock: Clock
+) -> None:
+    """The issue of an instance is updated when it has another problem."""
+    session = gateway.add("Home", State.STOPPED)
+    remember_linked(hass, entry, session)
+    issue = await raise_issue(hass, entry, clock)
+    ir.async_ignore_issue(hass, DOMAIN, issue.issue_id, ignore=True)
+    session.state = State.WAITING
+    await pass_polls(clock, 1)
+    assert raised_problems(hass) == [PROBLEMS[State.WAITING]]
+    [issue] = raised_issues(hass)
+    assert issue.dismissed_version
+
+    session.state = State.CONNECTED
+    await pass_polls(clock, 1)
+    assert raised_problems(hass) == []
+
+
+@pytest.mark.parametrize("kind", ["not_linked", "disconnected", "instance_failed"])
+async def test_issue_of_an_earlier_version(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    kind: str,
+    clock: Clock,
+) -> None:
+    """An ignored issue of version 0.1 is replaced by the new one."""
+    session = gateway.add("Home", State.WAITING)
+    remember_linked(hass, entry, session)
+    old_id = f"{entry.entry_id}_{kind}_{session.id}"
+    ir.async_ignore_issue(hass, DOMAIN, add_issue(hass, old_id), ignore=True)
+    issue = await raise_issue(hass, entry, clock)
+    assert issues_of(hass, entry.entry_id) == {issue.issue_id}
+
+    session.state = State.CONNECTED
+    await pass_polls(clock, 1)
+    assert raised_problems(hass) == []
+
+
+async def test_language(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, clock: Clock
+) -> None:
+    """The title uses the language of the server, also after that has been changed."""
+    session = gateway.add("Home", State.STOPPED)
+    remember_linked(hass, entry, session)
+    await raise_issue(hass, entry, clock)
+    assert raised_problems(hass) == [PROBLEMS[State.STOPPED]]
+    # as Home Assistant's start does it
+    translation.async_setup(hass)
+    await hass.config.async_update(language="de")
+    await pass_polls(clock, 1)
+    assert raised_problems(hass) == ["ist getrennt"]
+
+    session.state = State.CONNECTED
+    await pass_polls(clock, 1)
+    assert raised_problems(hass) == []
+
+
+def add_issue(
+    hass: HomeAssistant,
+    issue_id: str,
+    data: dict[str, str | int | float | None] | None = None,
+) -> str:
+    """Add an issue of an instance, and return its ID."""
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        issue_id,
+        data=data,
+        is_fixable=True,
+        severity=ir.IssueSeverity.WARNING,
+        translation_key="needs_attention",
+    )
+    return issue_id
+
+
 async def raise_issue(
     hass: HomeAssistant, entry: MockConfigEntry, clock: Clock
 ) -> ir.IssueEntry:
     """Set an account up, and return the issue that its instance raises."""
     assert await hass.config_entries.async_setup(entry.entry_id)
-    await clock.run(issues.PATIENCE + POLL)
+    await clock.run(issues.REPAIR_DELAY + POLL)
     [issue] = raised_issues(hass)
     return issue
+
+
+async def test_not_linked_after_a_restart(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, clock: Clock
+) -> None:
+    """A number that isn't linked stays so if its session ends before a restart."""
+    session = gateway.add("Home", State.WAITING)
+    remember_linked(hass, entry, session)
+    await raise_issue(hass, entry, clock)
+    session.state = State.FAILED
+    await clock.run(2 * POLL)
+
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    registry = ir.async_get(hass)
+    for key, issue in registry.issues.items():
+        # what Home Assistant has after a restart
+        registry.issues[key] = replace(issue, active=False, data=None)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await clock.run(issues.REPAIR_DELAY + 2 * POLL)
+
+    assert raised_problems(hass) == ["isn't linked"]
 
 
 async def test_not_linked_again(
@@ -312,7 +405,7 @@ async def test_not_linked_again(
     await dialog.code()
     gateway.fail("one", status=401)
     await dialog.wait_for()
-    assert dialog.step == "pairing_ended"
+    assert dialog.step == "link_ended"
     assert "rejected the API key" in dialog.result["description_placeholders"]["reason"]
     await hass.async_block_till_done()
     [flow] = hass.config_entries.flow.async_progress()
@@ -321,7 +414,7 @@ async def test_not_linked_again(
     await dialog.choose("finish")
 
     assert dialog.result["reason"] == "not_linked"
-    assert titles(hass) == ["not_linked"]
+    assert raised_problems(hass) == ["isn't linked"]
 
 
 @needs("says_failed")
@@ -353,7 +446,7 @@ async def test_restart_failed(
     assert dialog.result["type"] is FlowResultType.CREATE_ENTRY
     assert gateway.count("restart") == restarts
     assert state_of(hass, "sensor.home_status") == "connected"
-    assert titles(hass) == []
+    assert raised_problems(hass) == []
 
 
 @needs("says_failed", actions=["restart"])
@@ -395,7 +488,7 @@ async def test_deleted_before_the_restart(
     await dialog.give()
 
     assert dialog.result["reason"] == "instance_gone"
-    assert titles(hass) == []
+    assert raised_problems(hass) == []
 
 
 @needs("types")
@@ -435,7 +528,7 @@ async def test_scan_without_qr_code(
     remember_linked(hass, entry, session)
     await raise_issue(hass, entry, clock)
 
-    assert titles(hass) == ["instance_failed"]
+    assert raised_problems(hass) == ["isn't working"]
 
 
 @pytest.mark.parametrize("how", ["deleted", "unloaded", "removed"])
@@ -459,15 +552,7 @@ async def test_resolved_meanwhile(
             assert await hass.config_entries.async_unload(entry.entry_id)
         case _:
             await hass.config_entries.async_remove(entry.entry_id)
-    ir.async_create_issue(
-        hass,
-        DOMAIN,
-        issue.issue_id,
-        data=issue.data,
-        is_fixable=True,
-        severity=ir.IssueSeverity.WARNING,
-        translation_key="not_linked",
-    )
+    add_issue(hass, issue.issue_id, issue.data)
     await dialog.open_fix(issue)
     reasons = {"deleted": "instance_gone", "unloaded": "account_unavailable"}
     if how in reasons:
@@ -475,7 +560,7 @@ async def test_resolved_meanwhile(
     else:
         assert dialog.step == "confirm"
         await dialog.give()
-        assert titles(hass) == []
+        assert raised_problems(hass) == []
 
 
 async def test_deleted_while_linking(
@@ -496,7 +581,7 @@ async def test_deleted_while_linking(
 
     assert dialog.result["reason"] == "instance_gone"
     await clock.run(SECOND_LIST)
-    assert titles(hass) == []
+    assert raised_problems(hass) == []
 
 
 async def test_no_issue_while_linking(
@@ -513,13 +598,13 @@ async def test_no_issue_while_linking(
     await dialog.open_options(entry)
     await dialog.link()
     await dialog.code()
-    await clock.run(issues.PATIENCE + POLL)
+    await clock.run(issues.REPAIR_DELAY + POLL)
     assert state_of(hass, "sensor.home_status") == "scan_qr"
-    assert titles(hass) == []
+    assert raised_problems(hass) == []
 
     dialog.close()
     await clock.run(POLL)
-    assert titles(hass) == ["not_linked"]
+    assert raised_problems(hass) == ["isn't linked"]
 
 
 async def test_finish_without_linking(
@@ -537,9 +622,9 @@ async def test_finish_without_linking(
     await dialog.link()
     await dialog.code()
     await dialog.wait_for()
-    assert dialog.step == "pairing_ended"
+    assert dialog.step == "link_ended"
     await dialog.choose("finish")
     await pass_polls(clock, 4)
 
     assert dialog.result["reason"] == "not_linked"
-    assert titles(hass) == []
+    assert raised_problems(hass) == []

@@ -126,10 +126,10 @@ async def live(
 
     one.unlink()
     one.state = State.WAITING
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     assert (await fetch_picture(hass_client))[0] == 200
     # Home Assistant reloads the account, whose entities were enabled, meanwhile
-    await clock.run(issues.PATIENCE + 2 * POLL)
+    await clock.run(issues.REPAIR_DELAY + 2 * POLL)
     [issue] = ir.async_get(hass).issues.values()
     await dialog.open_fix(issue)
     assert await dialog.code()
@@ -145,7 +145,7 @@ async def live(
     assert leaked(f"{raised.value} {raised.value!r} {raised.value.__cause__!r}") == []
     await break_events(hass, gateway, entry, clock, said)
     gateway.fail("list", status=401, code="no", message=said)
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
     told_here = await get_diagnostics_for_config_entry(hass, hass_client, entry)
     assert leaked(json.dumps(told_here)) == []
     for flow in hass.config_entries.flow.async_progress():

@@ -39,9 +39,10 @@ from custom_components.whatsapp_gateway.flows.link import (
 from custom_components.whatsapp_gateway.flows.recipient import CONF_RECIPIENT
 from custom_components.whatsapp_gateway.messages.recipients import SUBENTRY_RECIPIENT
 from custom_components.whatsapp_gateway.pairing.engine import ONGOING, Phase
-from custom_components.whatsapp_gateway.problems import NO_CALLS, Kind
+from custom_components.whatsapp_gateway.problems import NEEDS_ATTENTION, Kind
 from custom_components.whatsapp_gateway.providers import PROVIDERS
 from custom_components.whatsapp_gateway.providers.models import InstanceStatus
+from custom_components.whatsapp_gateway.push.webhook import NO_CALLS
 
 from .harness.texts import ENGLISH, TRANSLATIONS
 
@@ -62,9 +63,9 @@ DESCRIPTIONS: dict[Platform, tuple[EntityDescription, ...]] = {
     Platform.SENSOR: sensor.SENSORS,
 }
 FLOWS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
-    (ENGLISH["config"], ("config_flow.py", "addresses.py")),
+    (ENGLISH["config"], ("config_flow.py", "flows/account.py", "addresses.py")),
     (ENGLISH["options"], ("flows/options.py",)),
-    *((ENGLISH["issues"][kind]["fix_flow"], ("repairs.py",)) for kind in Kind),
+    (ENGLISH["issues"][NEEDS_ATTENTION]["fix_flow"], ("repairs.py",)),
 ]
 """The texts of each flow, and the modules that use them beside the common ones."""
 ENDS = {Phase.GONE, Phase.ACCOUNT_GONE}
@@ -241,12 +242,18 @@ def test_recipient_flow() -> None:
 
 
 def test_exceptions() -> None:
-    """Every error and every end of a linking has a text, and there are no others."""
+    """Every error, problem and end of a linking has a text; there are no others."""
     ends = set(Phase) - ONGOING - ENDS - {Phase.LINKED, Phase.NEEDS_LOGOUT}
     modules = [str(path.relative_to(INTEGRATION)) for path in INTEGRATION.rglob("*.py")]
     invalid = used(r'\b(?:failed|invalid)\("(\w+)"', *modules)
     invalid |= {key for _, key in NEEDED_FEATURES.values()}
-    assert ENGLISH["exceptions"].keys() == {*ERROR_KEYS.values(), *ends, *invalid}
+    problems = {f"problem_{kind}" for kind in Kind}
+    assert ENGLISH["exceptions"].keys() == {
+        *ERROR_KEYS.values(),
+        *ends,
+        *invalid,
+        *problems,
+    }
 
 
 def test_sections() -> None:
@@ -262,7 +269,7 @@ def test_sections() -> None:
         "services",
     }
     assert ENGLISH["config_subentries"].keys() == {SUBENTRY_RECIPIENT}
-    assert ENGLISH["issues"].keys() == {*Kind, NO_CALLS}
+    assert ENGLISH["issues"].keys() == {NEEDS_ATTENTION, NO_CALLS}
     assert ENGLISH["entity"].keys() == DESCRIPTIONS.keys()
 
 

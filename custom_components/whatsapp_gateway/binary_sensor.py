@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-    from .coordinator import GatewayConfigEntry
+    from .account import GatewayConfigEntry
 
 PARALLEL_UPDATES = 0
 
@@ -34,7 +34,7 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the binary sensors of an account."""
-    async_add_instances(
+    await async_add_instances(
         entry,
         async_add_entities,
         lambda instance_id: [
@@ -45,11 +45,6 @@ async def async_setup_entry(
 
 class ConnectedSensor(InstanceEntity, BinarySensorEntity):
     """Shows whether an instance is connected."""
-
-    @property
-    @override
-    def _shown(self) -> object:
-        return super()._shown and (self.is_on,)
 
     @property
     @override

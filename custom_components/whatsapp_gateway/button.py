@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-    from .coordinator import GatewayConfigEntry
+    from .account import GatewayConfigEntry
 
 PARALLEL_UPDATES = 1
 
@@ -83,14 +83,14 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the buttons that the gateway supports."""
-    coordinator = entry.runtime_data
-    async_add_instances(
+    account = entry.runtime_data
+    await async_add_instances(
         entry,
         async_add_entities,
         lambda instance_id: (
-            ActionButton(coordinator, instance_id, description)
+            ActionButton(account, instance_id, description)
             for description in BUTTONS
-            if description.key in coordinator.provider.actions
+            if description.key in account.provider.actions
         ),
     )
 
@@ -111,6 +111,4 @@ class ActionButton(InstanceEntity, ButtonEntity):
 
     @override
     async def async_press(self) -> None:
-        await self.coordinator.async_perform(
-            self.entity_description.key, self.instance_id
-        )
+        await self.account.async_perform(self.entity_description.key, self.instance_id)

@@ -1,4 +1,4 @@
-"""The devices of an account's instances."""
+"""The devices of an account: its instances and its recipients."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING
 
 from homeassistant.core import callback
 from homeassistant.helpers import device_registry as dr
-from homeassistant.helpers import entity_registry as er
 
 from .const import CONF_GATEWAY, DOMAIN
-from .messages.recipients import recipient_unique_id, recipients_of
 from .texts import device_name
 
 if TYPE_CHECKING:
@@ -19,16 +17,14 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
     from homeassistant.helpers.device_registry import DeviceEntry
 
-    from .coordinator import GatewayConfigEntry
 
-
-def instance_unique_id(entry: ConfigEntry, instance_id: str) -> str:
-    """Return the unique ID of an instance.
+def unique_id(entry: ConfigEntry, own_id: str) -> str:
+    """Return the unique ID of an instance, or of a recipient by its subentry's ID.
 
     It starts with the address at first setup, so that it survives adding the account
     again, a changed address and a changed API key.
     """
-    return f"{entry.data[CONF_GATEWAY]}_{instance_id}"
+    return f"{entry.data[CONF_GATEWAY]}_{own_id}"
 
 
 @callback
@@ -36,63 +32,99 @@ def async_instance_devices(
     hass: HomeAssistant, entry: ConfigEntry
 ) -> list[DeviceEntry]:
     """Return the devices of an account that are instances, not recipients."""
-    others = {
-        (DOMAIN, recipient_unique_id(entry, recipient.subentry_id))
-        for recipient in recipients_of(entry)
-    }
+    recipients = {(DOMAIN, unique_id(entry, key)) for key in entry.subentries}
     return [
         device
         for device in dr.async_entries_for_config_entry(
             dr.async_get(hass), entry.entry_id
         )
-        if device.identifiers.isdisjoint(others)
+        if device.identifiers.isdisjoint(recipients)
     ]
+
+
+def instance_id_of(entry: ConfigEntry, device: DeviceEntry) -> str | None:
+    """Return the ID of the instance that a device of an account stands for.
+
+    For a recipient it is the ID of no instance.
+    """
+    prefix = unique_id(entry, "")
+    ids = (key for domain, key in device.identifiers if domain == DOMAIN)
+    found = (key.removeprefix(prefix) for key in ids if key.startswith(prefix))
+    return next(found, None)
+
+
+def known_instance_ids(hass: HomeAssistant, entry: ConfigEntry) -> set[str]:
+    """Return the IDs of the instances that have a device."""
+    devices = async_instance_devices(hass, entry)
+    ids = (instance_id_of(entry, device) for device in devices)
+    return {instance_id for instance_id in ids if instance_id is not None}
+
+
+@callback
+def async_find_instance(
+    hass: HomeAssistant, device_id: str
+) -> tuple[ConfigEntry, str] | None:
+    """Return the account of a device, and the ID of the instance it stands for."""
+    registry = dr.async_get(hass)
+    device = registry.async_get(device_id)
+    for entry in hass.config_entries.async_entries(DOMAIN):
+        if device in dr.async_entries_for_config_entry(registry, entry.entry_id):
+            instance_id = instance_id_of(entry, device)
+            return None if instance_id is None else (entry, instance_id)
+    return None
 
 
 @callback
 def async_update_devices(
-    hass: HomeAssistant, entry: GatewayConfigEntry, names: Mapping[str, str | None]
+    hass: HomeAssistant, entry: ConfigEntry, names: Mapping[str, str | None]
 ) -> None:
     """Rename the devices of instances, and remove those of instances that are gone.
 
     The instances are given by their IDs and names; None if the name isn't known.
     """
     identifiers = {
-        (DOMAIN, instance_unique_id(entry, instance_id)): name
+        (DOMAIN, unique_id(entry, instance_id)): name
         for instance_id, name in names.items()
     }
     registry = dr.async_get(hass)
-    devices = async_instance_devices(hass, entry)
-    for device in devices:
+    for device in async_instance_devices(hass, entry):
         for identifier in device.identifiers & identifiers.keys():
             if (name := identifiers[identifier]) is not None:
                 registry.async_update_device(device.id, name=device_name(name))
-    gone = [
-        device.id
-        for device in devices
-        if device.identifiers.isdisjoint(identifiers) and _owns(hass, entry, device)
-    ]
-    for device_id in gone:
-        registry.async_remove_device(device_id)
-    if gone:
-        async_update_other_accounts(hass, entry)
-
-
-def _owns(hass: HomeAssistant, entry: ConfigEntry, device: DeviceEntry) -> bool:
-    """Return whether no other account has taken over the entities of a device."""
-    entities = er.async_entries_for_device(
-        er.async_get(hass), device.id, include_disabled_entities=True
-    )
-    return all(
-        entity.config_entry_id == entry.entry_id
-        for entity in entities
-        if entity.platform == DOMAIN
-    )
+        if device.identifiers.isdisjoint(identifiers):
+            registry.async_remove_device(device.id)
 
 
 @callback
-def async_update_other_accounts(hass: HomeAssistant, entry: GatewayConfigEntry) -> None:
-    """Let other accounts add the instances that this account no longer has."""
-    for other in hass.config_entries.async_loaded_entries(DOMAIN):
-        if other is not entry:
-            other.runtime_data.async_update_listeners()
+def async_show_version(
+    hass: HomeAssistant, entry: ConfigEntry, version: str | None
+) -> None:
+    """Show the version of the server at the devices of instances."""
+    registry = dr.async_get(hass)
+    for device in async_instance_devices(hass, entry):
+        registry.async_update_device(device.id, sw_version=version)
+
+
+@callback
+def async_device_of(
+    hass: HomeAssistant, entry: ConfigEntry, own_id: str
+) -> DeviceEntry | None:
+    """Return the device of an instance or a recipient, None if it has none."""
+    return next(iter(_devices_of(hass, entry, own_id)), None)
+
+
+@callback
+def async_rename_device(
+    hass: HomeAssistant, entry: ConfigEntry, own_id: str, name: str
+) -> None:
+    """Give the device of an instance or a recipient a new name."""
+    for device in _devices_of(hass, entry, own_id):
+        dr.async_get(hass).async_update_device(device.id, name=device_name(name))
+
+
+def _devices_of(
+    hass: HomeAssistant, entry: ConfigEntry, own_id: str
+) -> list[DeviceEntry]:
+    identifier = (DOMAIN, unique_id(entry, own_id))
+    devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    return [device for device in devices if identifier in device.identifiers]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from homeassistant.const import CONF_URL
 
 from .const import CONF_INSTANCE_ID
+from .devices import instance_id_of
 from .messages.recipients import recipients_of
 from .providers.redact import redact
 
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
     from homeassistant.helpers.device_registry import DeviceEntry
 
-    from .coordinator import GatewayConfigEntry, GatewayCoordinator
+    from .account import Account, GatewayConfigEntry
     from .messages.inbox import Inbox
     from .providers.models import Instance
-    from .push.stream import Push
+    from .push.stream import Stream
     from .push.webhook import Webhook
 
 
@@ -26,11 +27,10 @@ async def async_get_config_entry_diagnostics(
     hass: HomeAssistant, entry: GatewayConfigEntry
 ) -> dict[str, Any]:
     """Return diagnostics of an account."""
-    coordinator = entry.runtime_data
-    return _account(coordinator) | {
-        "instances": [
-            _instance(coordinator, instance) for instance in coordinator.data.values()
-        ]
+    account = entry.runtime_data
+    instances = account.coordinator.data.values()
+    return _account(account) | {
+        "instances": [_instance(account, instance) for instance in instances]
     }
 
 
@@ -38,40 +38,41 @@ async def async_get_device_diagnostics(
     hass: HomeAssistant, entry: GatewayConfigEntry, device: DeviceEntry
 ) -> dict[str, Any]:
     """Return diagnostics of an instance and its account."""
-    coordinator = entry.runtime_data
-    instance = coordinator.instance_of(device)
-    return _account(coordinator) | {
-        "instance": _instance(coordinator, instance) if instance else None
+    account = entry.runtime_data
+    instance = account.coordinator.data.get(instance_id_of(entry, device) or "")
+    return _account(account) | {
+        "instance": _instance(account, instance) if instance else None
     }
 
 
-def _account(coordinator: GatewayCoordinator) -> dict[str, Any]:
-    provider, error = coordinator.provider, coordinator.last_exception
+def _account(account: Account) -> dict[str, Any]:
+    provider, coordinator = account.provider, account.coordinator
+    error = coordinator.last_exception
     cause = error and (error.__cause__ or error)
     return {
         "provider": provider.name,
-        "default_url": coordinator.config_entry.data[CONF_URL] == provider.default_url,
-        "key_bound_to_instance": CONF_INSTANCE_ID in coordinator.config_entry.data,
+        "default_url": account.entry.data[CONF_URL] == provider.default_url,
+        "key_bound_to_instance": CONF_INSTANCE_ID in account.entry.data,
         "last_poll_succeeded": coordinator.last_update_success,
         "seconds_since_poll": round(monotonic() - coordinator.polled_at),
         "poll_interval": str(coordinator.update_interval),
         "last_error": type(cause).__name__ if cause else None,
         "instance_count": len(coordinator.data),
-        "recipient_count": len(recipients_of(coordinator.config_entry)),
-        "push": coordinator.push and _push(coordinator.push),
-        "webhook": _webhook(coordinator.webhook),
-        "messages": _inbox(coordinator.inbox),
-        "being_linked": coordinator.being_linked.total(),
+        "recipient_count": len(recipients_of(account.entry)),
+        "push": account.stream and _stream(account.stream),
+        "webhook": account.webhook and _webhook(account.webhook),
+        "messages": _inbox(account.inbox),
+        "being_linked": account.problems.being_linked.total(),
     }
 
 
-def _push(push: Push) -> dict[str, Any]:
-    connected_at = push.connected_at
+def _stream(stream: Stream) -> dict[str, Any]:
+    connected_at = stream.connected_at
     return {
-        "connected": push.connected,
+        "connected": stream.connected,
         "seconds_since_connection": connected_at and round(monotonic() - connected_at),
-        "connections": push.connections,
-        "events": dict(push.events),
+        "connections": stream.connections,
+        "events": dict(stream.events),
     }
 
 
@@ -93,16 +94,16 @@ def _inbox(inbox: Inbox) -> dict[str, Any]:
     }
 
 
-def _instance(coordinator: GatewayCoordinator, instance: Instance) -> dict[str, Any]:
-    problem = coordinator.problems.get(instance.id)
+def _instance(account: Account, instance: Instance) -> dict[str, Any]:
+    problem = account.problems.current.get(instance.id)
     return {
         "status": instance.status,
         "raw_status": instance.raw_status,
-        "type": instance.type and redact(instance.type, coordinator.provider.api_key),
+        "type": instance.type and redact(instance.type, account.provider.api_key),
         "linkable": instance.linkable,
         "phone_number_known": instance.phone_number is not None,
         "last_seen": instance.last_seen,
-        "linked": instance.id in coordinator.linked.ids,
+        "linked": instance.id in account.problems.expected,
         "problem": problem and problem.kind,
         "seconds_with_problem": problem and round(monotonic() - problem.since),
     }

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-    from .coordinator import GatewayConfigEntry
+    from .account import GatewayConfigEntry
     from .messages.recipients import Recipient
     from .providers.messages import IncomingMessage
 
@@ -38,17 +38,17 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the event entities of an account, or remove them."""
-    coordinator = entry.runtime_data
-    if coordinator.inbox.receive is Receive.NO:
+    account = entry.runtime_data
+    if account.inbox.receive is Receive.NO:
         registry = er.async_get(hass)
         for entity in er.async_entries_for_config_entry(registry, entry.entry_id):
             if entity.domain == Platform.EVENT:
                 registry.async_remove(entity.entity_id)
         return
-    async_add_instances(
+    await async_add_instances(
         entry,
         async_add_entities,
-        lambda instance_id: [MessageEntity(coordinator, instance_id, MESSAGE)],
+        lambda instance_id: [MessageEntity(account, instance_id, MESSAGE)],
     )
 
 
@@ -97,7 +97,7 @@ class MessageEntity(InstanceEntity, EventEntity, NotStored):
     @override
     async def async_added_to_hass(self) -> None:
         await super().async_added_to_hass()
-        inbox = self.coordinator.inbox
+        inbox = self.account.inbox
         self.async_on_remove(
             inbox.async_subscribe(self.instance_id, self._async_handle_message)
         )
@@ -112,7 +112,7 @@ class MessageEntity(InstanceEntity, EventEntity, NotStored):
         sender = message.sender_id
         number = sender and digits_of(sender)
         recipient = self._recipient_of(message)
-        entry = self.coordinator.config_entry
+        entry = self.account.entry
         return {
             "text": message.text,
             "kind": message.kind.value,
@@ -136,7 +136,7 @@ class MessageEntity(InstanceEntity, EventEntity, NotStored):
         return next(
             (
                 recipient
-                for recipient in recipients_of(self.coordinator.config_entry)
+                for recipient in recipients_of(self.account.entry)
                 if (recipient.instance_id, recipient.chat_id) == chat
             ),
             None,

@@ -14,7 +14,7 @@ from homeassistant.helpers.event import async_call_later
 from homeassistant.util import dt as dt_util
 
 from .entity import InstanceEntity, async_add_instances
-from .pairing.qr import blank
+from .pairing.drawing import blank
 from .providers.models import GatewayError, InstanceStatus, Unauthorized
 
 if TYPE_CHECKING:
@@ -23,21 +23,18 @@ if TYPE_CHECKING:
     from homeassistant.core import CALLBACK_TYPE, HomeAssistant
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-    from .coordinator import GatewayConfigEntry, GatewayCoordinator
+    from .account import Account, GatewayConfigEntry
 
 PARALLEL_UPDATES = 0
 
 _LOGGER = logging.getLogger(__name__)
 
-# all in seconds
-MAX_AGE = 5.0
-"""How old a code may be when a browser asks for it."""
-TIME_LIMIT = 8.0
-"""For a request; Home Assistant gives an image entity 10 s."""
-MIN_INTERVAL = 0.1
-"""Between two changes of the picture."""
-SHOW_AGAIN = 1.0
-"""Until the picture is announced again, to cards that have just appeared."""
+TIME_LIMIT_SECONDS = 8.0
+"""Time for a request; Home Assistant gives an image entity 10 s."""
+MIN_INTERVAL_SECONDS = 0.1
+"""Shortest time between two changes of the picture."""
+SHOW_AGAIN_SECONDS = 1.0
+"""Time until the picture is announced again, to cards that have just appeared."""
 
 QR_CODE = ImageEntityDescription(
     key="qr_code",
@@ -53,13 +50,13 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the images of the instances that are linked by a QR code."""
-    coordinator = entry.runtime_data
-    async_add_instances(
+    account = entry.runtime_data
+    await async_add_instances(
         entry,
         async_add_entities,
         lambda instance_id: (
-            [QrImage(coordinator, instance_id)]
-            if coordinator.data[instance_id].linkable
+            [QrImage(account, instance_id)]
+            if account.coordinator.data[instance_id].linkable
             else []
         ),
     )
@@ -70,10 +67,11 @@ class QrImage(InstanceEntity, ImageEntity):
 
     _attr_content_type = "image/png"
 
-    def __init__(self, coordinator: GatewayCoordinator, instance_id: str) -> None:
+    def __init__(self, account: Account, instance_id: str) -> None:
         """Have no picture until somebody looks."""
-        InstanceEntity.__init__(self, coordinator, instance_id, QR_CODE)
-        ImageEntity.__init__(self, coordinator.hass)
+        InstanceEntity.__init__(self, account, instance_id, QR_CODE)
+        ImageEntity.__init__(self, account.hass)
+        self._was_available = False
         self._attr_image_last_updated = dt_util.utcnow()
         self._cancel_change: CALLBACK_TYPE | None = None
 
@@ -91,11 +89,12 @@ class QrImage(InstanceEntity, ImageEntity):
     @callback
     @override
     def _handle_coordinator_update(self) -> None:
-        if self._previous != self._shown:
+        if self.available is not self._was_available:
+            self._was_available = self.available
             self._attr_image_last_updated = dt_util.utcnow()
             self._async_stop()
             if self.available:
-                self._async_change_later(SHOW_AGAIN)
+                self._async_change_later(SHOW_AGAIN_SECONDS)
         super()._handle_coordinator_update()
 
     @override
@@ -107,21 +106,20 @@ class QrImage(InstanceEntity, ImageEntity):
         """Return the code that can be scanned now, or a blank if there is none."""
         if not self.available:
             return None
-        live_code = self.coordinator.live_code(self.instance_id)
+        feed = self.account.qr_codes.of(self.instance_id)
         try:
-            async with asyncio.timeout(TIME_LIMIT):
-                await live_code.refresh(MAX_AGE)
+            async with asyncio.timeout(TIME_LIMIT_SECONDS):
+                await feed.look()
         except Unauthorized:
             self.coordinator.async_start_reauth()
         except (GatewayError, TimeoutError) as err:
             _LOGGER.debug("No QR code: %s", type(err).__name__)
-        if not self.available or self.coordinator.provider.closed:
+        if not self.available or self.account.provider.closed:
             return None
-        png = live_code.png
-        changes_at = live_code.ends_at if png else live_code.next_look_at
-        changes_in = min(changes_at - monotonic(), MAX_AGE)
-        self._async_change_later(max(changes_in, MIN_INTERVAL))
-        return png or await self.hass.async_add_executor_job(blank)
+        self._async_change_later(
+            max(feed.changes_at - monotonic(), MIN_INTERVAL_SECONDS)
+        )
+        return feed.png or await self.hass.async_add_executor_job(blank)
 
     @callback
     def _async_change_later(self, seconds: float) -> None:

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any, override
 
 from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow
 
-from .flows.link import PairingFlow
+from .flows.link import LinkFlow
 from .pairing.engine import Phase
 from .problems import Kind
 from .providers.models import Action, GatewayError, NotFound
-from .texts import async_explain_error, escape_markdown
+from .texts import escape_markdown
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
-    from .coordinator import GatewayConfigEntry
+    from .account import GatewayConfigEntry
 
 
 async def async_create_fix_flow(
@@ -28,7 +28,7 @@ async def async_create_fix_flow(
     return ConfirmRepairFlow()
 
 
-class InstanceRepairFlow(PairingFlow, RepairsFlow):
+class InstanceRepairFlow(LinkFlow, RepairsFlow):
     """Connect an instance again."""
 
     def __init__(self, entry: GatewayConfigEntry, instance_id: str, kind: Kind) -> None:
@@ -41,12 +41,12 @@ class InstanceRepairFlow(PairingFlow, RepairsFlow):
 
     async def async_step_init(self, _user_input: dict[str, Any] | None = None) -> Any:
         """Show the QR code; only a failed session is restarted before that."""
-        instance = self.coordinator.data.get(self._instance_id)
+        instance = self.account.coordinator.data.get(self._instance_id)
         if instance is None:
-            reason = await self.coordinator.async_reason_missing(self._instance_id)
+            reason = await self.account.async_reason_missing(self._instance_id)
             return self.async_abort(reason=reason)
         self._instance = instance
-        can_restart = Action.RESTART in self.coordinator.provider.actions
+        can_restart = Action.RESTART in self.account.provider.actions
         if self._kind is Kind.FAILED and can_restart:
             return await self.async_step_restart()
         if not instance.linkable:
@@ -66,16 +66,17 @@ class InstanceRepairFlow(PairingFlow, RepairsFlow):
     ) -> Any:
         """Perform an action after a confirmation, then link the instance."""
         errors, message = {}, ""
-        coordinator = self.coordinator
+        account = self.account
         if user_input is not None:
             try:
-                await coordinator.provider.perform(action, self._instance.id)
+                await account.provider.perform(action, self._instance.id)
             except GatewayError as err:
+                coordinator, key = account.coordinator, self._instance.id
                 missing = isinstance(err, NotFound)
-                if missing and await coordinator.async_is_gone(self._instance.id):
+                if missing and await coordinator.async_is_gone(key):
                     return self.async_abort(reason="instance_gone")
                 errors = {"base": "gateway_error"}
-                message = await async_explain_error(coordinator, err)
+                message = await account.async_explain(err)
             else:
                 if self._instance.linkable:
                     return await self.async_step_link_method()
@@ -90,18 +91,18 @@ class InstanceRepairFlow(PairingFlow, RepairsFlow):
         )
 
     @override
-    async def async_step_pairing_ended(
+    async def async_step_link_ended(
         self, user_input: dict[str, Any] | None = None
     ) -> Any:
         if self._pairing.phase is Phase.NEEDS_LOGOUT:
             return await self.async_step_unlink()
-        return await super().async_step_pairing_ended(user_input)
+        return await super().async_step_link_ended(user_input)
 
     async def async_step_unlink(self, user_input: dict[str, Any] | None = None) -> Any:
         """Unlink the phone and link it again after a confirmation."""
         if user_input is not None:
             self._may_log_out = True
-            return await self.async_step_pair()
+            return await self.async_step_link_phone()
         return self._show("unlink", {}, name=escape_markdown(self._instance.name))
 
     @override

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
     from homeassistant.helpers.typing import StateType
 
-    from .coordinator import GatewayConfigEntry
+    from .account import GatewayConfigEntry
     from .providers.base import Provider
     from .providers.models import Instance
 
@@ -34,8 +34,8 @@ PARALLEL_UPDATES = 0
 class InstanceSensorDescription(SensorEntityDescription):
     """Description of a sensor."""
 
-    needs_details: bool = False
-    """Whether the list of instances may lack the value."""
+    shows_phone_number: bool = False
+    """Whether the gateway may have to be asked for the value."""
     exists_fn: Callable[[Provider], bool] = lambda _: True
     value_fn: Callable[[Instance], StateType | datetime]
 
@@ -53,7 +53,7 @@ SENSORS = (
         translation_key="phone_number",
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
-        needs_details=True,
+        shows_phone_number=True,
         value_fn=lambda instance: instance.phone_number,
     ),
     InstanceSensorDescription(
@@ -74,19 +74,19 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Set up the sensors of an account."""
-    coordinator = entry.runtime_data
-    async_add_instances(
+    account = entry.runtime_data
+    await async_add_instances(
         entry,
         async_add_entities,
         lambda instance_id: (
             InstanceSensor(
-                coordinator,
+                account,
                 instance_id,
                 description,
-                context=instance_id if description.needs_details else None,
+                context=instance_id if description.shows_phone_number else None,
             )
             for description in SENSORS
-            if description.exists_fn(coordinator.provider)
+            if description.exists_fn(account.provider)
         ),
     )
 
@@ -95,17 +95,6 @@ class InstanceSensor(InstanceEntity, SensorEntity):
     """A sensor of an instance."""
 
     entity_description: InstanceSensorDescription
-
-    @override
-    async def async_added_to_hass(self) -> None:
-        await super().async_added_to_hass()
-        if self.entity_description.needs_details and self.native_value is None:
-            self.coordinator.details.async_fetch()
-
-    @property
-    @override
-    def _shown(self) -> object:
-        return super()._shown and (self.native_value,)
 
     @property
     @override

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unicodedata import category
 
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
@@ -14,9 +15,9 @@ from .const import DOMAIN, ERROR_KEYS
 from .providers.models import GatewayError, MaybeSent, Unauthorized
 
 if TYPE_CHECKING:
-    from homeassistant.core import HomeAssistant
+    from collections.abc import Callable, Iterator
 
-    from .coordinator import GatewayCoordinator
+    from homeassistant.core import HomeAssistant
 
 MAX_NAME = 100
 MAX_SLUG = 180
@@ -58,14 +59,32 @@ async def async_explain(hass: HomeAssistant, key: str, **placeholders: str) -> s
 
 
 async def async_explain_error(
-    coordinator: GatewayCoordinator, err: GatewayError
+    hass: HomeAssistant, err: GatewayError, start_reauth: Callable[[], None]
 ) -> str:
     """Return the text of a gateway error; start reauth if that helps."""
     if isinstance(err, Unauthorized):
-        coordinator.async_start_reauth()
-    return await async_explain(
-        coordinator.hass, ERROR_KEYS[type(err)], message=str(err)
-    )
+        start_reauth()
+    return await async_explain(hass, ERROR_KEYS[type(err)], message=str(err))
+
+
+@contextmanager
+def translated_errors(start_reauth: Callable[[], None]) -> Iterator[None]:
+    """Raise gateway errors translated; start reauth if the API key is rejected."""
+    try:
+        yield
+    except GatewayError as err:
+        if isinstance(err, Unauthorized):
+            start_reauth()
+        raise HomeAssistantError(**translation_of(err)) from err
+
+
+def translation_of(err: GatewayError) -> dict[str, Any]:
+    """Return the translation of an error as arguments of Home Assistant's errors."""
+    return {
+        "translation_domain": DOMAIN,
+        "translation_key": ERROR_KEYS[type(err)],
+        "translation_placeholders": {"message": str(err)},
+    }
 
 
 def invalid(key: str, **placeholders: str) -> ServiceValidationError:

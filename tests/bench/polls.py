@@ -1,133 +1,153 @@
-"""What a poll costs, against a bare request and the reading of its JSON."""
+"""What polls cost, against bare requests, and how long they block the event loop."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from dataclasses import dataclass
+from functools import partial
+import gc
 from statistics import median
-from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from time import perf_counter, thread_time
+from typing import TYPE_CHECKING
 
 import orjson
 
-from homeassistant.const import EVENT_STATE_CHANGED, EVENT_STATE_REPORTED
-from homeassistant.core import callback
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
-from .home import home_assistant
-from .replay import replaying
+from tests.gateways.machine import State
+
+from .home import add_account, home_assistant, patient, poll_of, set_up
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from homeassistant.core import Event, HomeAssistant
+    from homeassistant.core import HomeAssistant
 
-    from .accounts import Account
+    from tests.gateways import Gateway
 
-ROUNDS = 100
-WARM_UP = 10
-SETTLED = 1.0
-"""Seconds after which nothing is on its way in the background."""
+    from .replay import Replay
 
+    type Task = Callable[[], Awaitable[None]]
 
-@dataclass(frozen=True, kw_only=True)
-class Polls:
-    """Medians in seconds, and what the polls did."""
-
-    floor: float
-    unchanged: float
-    requests: float
-    """For a poll in which nothing changed."""
-    needless_writes: int
-    reworded: float
-    """Of a poll that brings the same list in other bytes."""
-    changed: float
-    """Of a poll in which 1 % changed, after one in which nothing did."""
-    changes: int
-    """States that differ after a poll in which 1 % of the instances changed."""
-    exact: bool
-    """Whether just these were written, each once."""
+BARE = "bare requests"
+"""The requests of a poll, and reading their JSON, by aiohttp and orjson alone."""
+UNCHANGED = "unchanged poll"
+ROUNDS = 50
+AT_ONCE = 50
+"""Number of instances that some gateways are asked for one by one at each poll."""
+TICK = 0.001
+"""Seconds between two looks at what the event loop has done."""
+SETTLED = 0.5
+"""Seconds without a request after which nothing is done in the background."""
 
 
-async def measure_polls(account: Account) -> Polls:
-    """Poll again and again, each time beside the bare request."""
-    async with replaying() as url, home_assistant() as hass:
-        entry = await account.add(hass, url)
-        assert await hass.config_entries.async_setup(entry.entry_id)
-        await hass.async_block_till_done()
-        poll = entry.runtime_data.async_refresh
-        session = async_get_clientsession(hass)
+@dataclass(frozen=True)
+class Cost:
+    """What something takes, in seconds."""
 
-        async def ask() -> None:
-            async with session.get(
-                url + account.path, headers=account.headers
-            ) as response:
-                orjson.loads(await response.read())
+    seconds: float
+    blocked: float
+    """Time of the processor for which the event loop does not come round, at most."""
 
-        # what is only asked once, and in the background, doesn't count
-        await poll()
+
+async def measure_polls(
+    server: Replay, kind: type[Gateway], size: int
+) -> dict[str, Cost]:
+    """Set up an account with so many instances, and poll it again and again."""
+    gateway = patient(kind)
+    for number in range(size):
+        gateway.add(f"Number {number}", State.CONNECTED, seen=1777638896.0)
+    async with gateway.running():
+        async with home_assistant() as hass:
+            # asks for everything once, and loads all modules
+            await _set_up(hass, gateway, server)
+        async with home_assistant() as hass:
+            return await _measure(hass, gateway, server)
+
+
+async def _set_up(
+    hass: HomeAssistant, gateway: Gateway, server: Replay
+) -> tuple[Task, Cost]:
+    """Return what polls the account, and what it cost to set it up."""
+    await server.choose(gateway.url, "before")
+    entry = add_account(hass, gateway, server.url)
+    cost = await _cost(partial(set_up, hass, entry))
+    while True:
         await asyncio.sleep(SETTLED)
-        await account.answer(hass, url, account.body)
-        written = _written(hass)
-        floor, unchanged = await _medians(ask, poll)
-        await asyncio.sleep(SETTLED)
-        asked = await account.answer(hass, url, account.body)
-        needless_writes = written.total()
-
-        before = _states(hass)
-        await account.answer(hass, url, account.changed)
-        written.clear()
-        await poll()
-        after = _states(hass)
-        changes = {key: 1 for key, state in after.items() if before[key] != state}
-        exact = written == changes
-
-        bodies = [account.body, account.body + b" "]
-
-        async def change() -> None:
-            bodies.reverse()
-            await account.answer(hass, url, bodies[0])
-
-        _, reworded = await _medians(change, poll)
-        bodies = [account.body, account.changed]
-        _, changed, _ = await _medians(change, poll, poll)
-        await hass.config_entries.async_unload(entry.entry_id)
-    return Polls(
-        floor=floor,
-        unchanged=unchanged,
-        requests=asked / ROUNDS - 1,
-        needless_writes=needless_writes,
-        reworded=reworded,
-        changed=changed,
-        changes=len(changes),
-        exact=exact,
-    )
+        if not await server.choose(gateway.url, "before"):
+            break
+    poll = poll_of(entry)
+    await _poll_all(poll, gateway)
+    return poll, cost
 
 
-async def _medians(*tasks: Callable[[], Awaitable[None]]) -> list[float]:
-    """Return how long each takes, done in turn."""
-    times: list[list[float]] = [[] for _ in tasks]
+async def _measure(
+    hass: HomeAssistant, gateway: Gateway, server: Replay
+) -> dict[str, Cost]:
+    poll, setup = await _set_up(hass, gateway, server)
+    choose = partial(server.choose, gateway.url)
+    await choose("before")
+    await poll()
+    paths = await choose("before")
+    session, headers = async_get_clientsession(hass), gateway.headers()
+
+    async def ask() -> None:
+        for path in paths:
+            async with session.get(server.url + path, headers=headers) as answer:
+                orjson.loads(await answer.read())
+
+    bare, unchanged, changed = [], [], []
     for _ in range(ROUNDS):
-        for task, taken in zip(tasks, times, strict=True):
-            start = perf_counter()
-            await task()
-            taken.append(perf_counter() - start)
-    return [median(taken[WARM_UP:]) for taken in times]
+        bare.append(await _cost(ask))
+        unchanged.append(await _cost(poll))
+    next(iter(gateway.sessions.values())).state = State.STOPPED
+    await choose("after")
+    await _poll_all(poll, gateway)
+    for number in range(ROUNDS):
+        await choose("after" if number % 2 else "before")
+        changed.append(await _cost(poll))
+    return {
+        BARE: _usual(bare),
+        UNCHANGED: _usual(unchanged),
+        "poll in which one changes": _usual(changed),
+        "set-up": setup,
+    }
 
 
-def _written(hass: HomeAssistant) -> Counter[str]:
-    """Count how often each state is written from now on."""
-    written: Counter[str] = Counter()
+async def _poll_all(poll: Task, gateway: Gateway) -> None:
+    """Poll until the gateway was asked for each instance; then tidy up.
 
-    @callback
-    def count(event: Event[Any]) -> None:
-        written[event.data["entity_id"]] += 1
-
-    for kind in (EVENT_STATE_CHANGED, EVENT_STATE_REPORTED):
-        hass.bus.async_listen(kind, count, event_filter=callback(lambda _: True))
-    return written
+    Otherwise collections of garbage search all that was there before.
+    """
+    for _ in range(1 + len(gateway.sessions) // AT_ONCE):
+        await poll()
+    gc.collect()
+    gc.freeze()
 
 
-def _states(hass: HomeAssistant) -> dict[str, str]:
-    return {state.entity_id: state.state for state in hass.states.async_all()}
+async def _cost(task: Task) -> Cost:
+    """Do something, and look at the event loop meanwhile."""
+    blocked = 0.0
+
+    async def watch() -> None:
+        nonlocal blocked
+        while True:
+            before = thread_time()
+            await asyncio.sleep(TICK)
+            blocked = max(blocked, thread_time() - before)
+
+    watching = asyncio.create_task(watch())
+    await asyncio.sleep(TICK)
+    began = perf_counter()
+    await task()
+    seconds = perf_counter() - began
+    await asyncio.sleep(2 * TICK)
+    watching.cancel()
+    return Cost(seconds, blocked)
+
+
+def _usual(costs: list[Cost]) -> Cost:
+    """Return the best time, as other processes only add to it, and the usual block."""
+    return Cost(
+        min(cost.seconds for cost in costs), median(cost.blocked for cost in costs)
+    )

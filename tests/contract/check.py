@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from custom_components.whatsapp_gateway.providers.base import Provider
+    from custom_components.whatsapp_gateway.providers.capabilities import PairingCodes
     from custom_components.whatsapp_gateway.providers.models import (
         Instance,
         LinkState,
@@ -159,14 +160,14 @@ class Check:
         await self._step(
             "QR code", partial(_wait_for, qr, lambda state: state.code), _describe_code
         )
-        if Feature.PAIRING_CODE not in provider.features:
+        if (codes := provider.pairing_codes) is None:
             self.add("pairing code", SKIPPED, "not offered by this gateway")
         elif phone_number is None:
             self.add("pairing code", SKIPPED, "needs --phone-number")
         else:
-            start = partial(provider.start_code_pairing, instance_id, phone_number)
+            start = partial(codes.start, instance_id, phone_number)
             await self._step("start code pairing", start)
-            code = partial(self._pairing_code, instance_id, phone_number)
+            code = partial(self._pairing_code, codes, instance_id, phone_number)
             await self._step(
                 "pairing code", partial(_wait_for, code, bool), lambda _: "received"
             )
@@ -205,13 +206,14 @@ class Check:
                 return seen
             await asyncio.sleep(INTERVAL)
 
-    async def _pairing_code(self, instance_id: str, phone_number: str) -> str | None:
+    async def _pairing_code(
+        self, codes: PairingCodes, instance_id: str, phone_number: str
+    ) -> str | None:
         """Return the pairing code; asked for only while the instance waits for it."""
-        provider = self._provider
-        state = await provider.link_state(instance_id, with_code=False)
+        state = await self._provider.link_state(instance_id, with_code=False)
         if state.status is not InstanceStatus.SCAN_QR:
             return None
-        return await provider.pairing_code(instance_id, phone_number)
+        return await codes.code(instance_id, phone_number)
 
     async def _gone(self, instance_id: str) -> bool:
         """Wait until a client that knows nothing of the deletion finds no instance."""

@@ -390,9 +390,8 @@ class Home:
         assert len(boxes) == 1, boxes.keys()
         [pictures] = boxes.values()
         texts = {read_data_uri(picture) for picture in pictures}
-        # at least two codes, and between them a picture that is none
-        assert len(texts) >= 3
-        assert None in texts
+        # between two codes there may be a picture that is none
+        assert len(texts - {None}) >= 2
 
     async def expect_linked(self, name: str) -> None:
         """Check that the dialog says that a number is linked, without a poll."""

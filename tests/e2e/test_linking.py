@@ -15,12 +15,6 @@ from .home import BY_CODE, LOOKS, WITH_AND_WITHOUT_CODE, in_looks
 if TYPE_CHECKING:
     from .home import GatewayProcess, Home
 
-SCALES = {True: 2.0, False: 1.0}
-"""Speed of WhatsApp's time for gateways that tell when a code ends, and for others.
-
-The integration knows how long codes last for the others.
-"""
-
 
 @in_looks(SUPPORTED)
 async def test_first_link(home: Home, gateways: GatewayProcess, provider: str) -> None:
@@ -71,15 +65,12 @@ async def test_pairing_code(
 
 
 @pytest.mark.parametrize(
-    ("look", "provider", "scale"),
-    [
-        (look, key, SCALES[SUPPORTED[key].has("code_end")])
-        for look, key in zip(
-            cycle(LOOKS),
-            dict.fromkeys(with_and_without("code_end") + WITH_AND_WITHOUT_CODE),
-            strict=False,
-        )
-    ],
+    ("look", "provider"),
+    zip(
+        cycle(LOOKS),
+        dict.fromkeys(with_and_without("code_end") + WITH_AND_WITHOUT_CODE),
+        strict=False,
+    ),
 )
 async def test_next_code(home: Home, gateways: GatewayProcess, provider: str) -> None:
     """Leave the picture in its place while one code takes the place of another."""

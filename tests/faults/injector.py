@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-import csv
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 import time
 from typing import TYPE_CHECKING, Any
 
 from custom_components.whatsapp_gateway.providers.failures import MAX_RETRY_AFTER
-from tests import gateways
-from tests.harness.facts import TABLED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     import ssl
 
     from aiohttp import TCPConnector, web
@@ -24,7 +20,6 @@ if TYPE_CHECKING:
     from tests.gateways import Gateway
     from tests.harness.names import Names
 
-TABLES = Path(gateways.__file__).parent
 SECRET = "The key {} is not allowed to do this"  # noqa: S105
 STATUSES = {
     401: "unauthorized",
@@ -70,53 +65,19 @@ ON_THE_WAY = 0.01
 """Seconds that anything between the integration and the gateway takes at most."""
 WHOLE_HOST = ("tls", "name")
 """What happens to all routes at once."""
-FAULTS = {
-    *map(str, STATUSES),
-    *PAUSES,
-    *OTHERS,
-    *WRONG,
-    *WHOLE_HOST,
-    "redirect",
+FAULTS = (*map(str, STATUSES), *PAUSES, *OTHERS, *WRONG, *WHOLE_HOST, "redirect")
+LIKE = {
+    "422": "403",
+    "429_retry_after": "429",
+    "429_reset": "429",
+    "502_html": "500",
+    "hang": "500",
+    "slow": "500",
+    "drop": "500",
+    "50_mb": "200_html",
+    "redirect": "404_text",
 }
-
-
-type Row = dict[str, str]
-type Table = dict[tuple[str, str, str], Row]
-
-
-def read_tables() -> Table:
-    """Return the expected outcome of each fault by provider, scenario and route."""
-    table: Table = {}
-    for provider in TABLED:
-        with (TABLES / f"{provider}_faults.csv").open(newline="") as file:
-            for row in csv.DictReader(file):
-                table[provider, row.pop("scenario"), row.pop("route")] = row
-    return table
-
-
-def _groups(rows: list[Row]) -> list[list[str]]:
-    """Return the faults that have the same outcomes in these rows together."""
-    groups: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
-    for fault in sorted(FAULTS):
-        groups[tuple(row[fault] for row in rows)].append(fault)
-    return [*groups.values()]
-
-
-def select(table: Table) -> Table:
-    """Return the part of the table that is checked at every run.
-
-    Faults are a group if they have the same outcomes in all rows of a scenario. Each
-    row checks one fault of each group; the number of the row decides which.
-    """
-    scenarios: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
-    for (provider, scenario, _), row in table.items():
-        scenarios[provider, scenario].append(row)
-    groups = {scenario: _groups(rows) for scenario, rows in scenarios.items()}
-    selected: Table = {}
-    for number, (key, row) in enumerate(table.items()):
-        faults = {group[number % len(group)] for group in groups[key[:2]]}
-        selected[key] = {fault: row[fault] for fault in row if fault in faults}
-    return selected
+"""Faults without a column of their own, and the fault whose outcomes they have."""
 
 
 @dataclass

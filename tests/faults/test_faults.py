@@ -1,6 +1,7 @@
 """Check every fault on every route, wherever the integration asks, and that it heals.
 
-The table `tests/gateways/<provider>_faults.csv` has the expected outcomes:
+The table `outcomes.csv` has the expected outcomes, and `gateways/<provider>_faults.csv`
+those in which a gateway differs; tests/README.md explains their columns. An outcome is:
 
 - `ok`: as if nothing had gone wrong
 - the key of the error that a person is shown, in a form with its field before it, and
@@ -39,14 +40,15 @@ from custom_components.whatsapp_gateway.providers import PROVIDERS
 from custom_components.whatsapp_gateway.providers.http import session_options
 from tests.gateways import GATEWAYS, Gateway
 from tests.gateways.fault import TRICKLE
-from tests.gateways.machine import State
+from tests.gateways.server import FEATURES
 from tests.harness.authority import HOST, Authority
 from tests.harness.calls import CALLS, MESSAGE_CALLS
-from tests.harness.facts import ROUTES, SUPPORTED, TABLED
+from tests.harness.facts import ROUTES, SUPPORTED
 from tests.harness.helpers import BUTTONS
 
-from .injector import FAULTS, FaultInjector, read_tables, select
+from .injector import FAULTS, LIKE, FaultInjector
 from .scenarios import ENGINE, SCENARIOS, Environment, Scenario
+from .table import COMMON, read_exceptions, read_rows, read_table, select
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
@@ -60,35 +62,9 @@ if TYPE_CHECKING:
     from tests.harness.dialog import Dialog
     from tests.harness.names import Names
 
-EXPECTED = read_tables()
+EXPECTED = read_table()
 TABLE = EXPECTED if os.environ.get("FULL") else select(EXPECTED)
 IN_HOME_ASSISTANT = [key for key in TABLE if key[1] not in ENGINE]
-
-
-MESSAGES = {
-    "send": "messages",
-    "send_new": "number_check",
-    "list_chats": "chats",
-    "number": "number_check",
-}
-"""Scenarios that are about messages, and what a gateway needs for each."""
-
-
-def scenarios_of(kind: type[Gateway]) -> set[str]:
-    """Return the scenarios that a gateway can play."""
-    missing = {f"button_{action}" for action in BUTTONS.keys() - kind.actions.keys()}
-    if "restart" not in kind.actions or kind.looks_like(State.FAILED) is State.NEW:
-        missing.add("repair_restart")
-    if kind.has("phone_in_list"):
-        missing.add("phone_number")
-    if not kind.has("bound_key"):
-        missing.add("flow_instance")
-    if not kind.has("events"):
-        missing.add("push")
-    if not kind.has("webhooks"):
-        missing |= {"webhook_on", "webhook_off"}
-    missing |= {name for name, fact in MESSAGES.items() if not kind.has(fact)}
-    return {*SCENARIOS, *ENGINE} - missing
 
 
 @pytest.fixture(autouse=True)
@@ -175,27 +151,42 @@ def injector(
     return between
 
 
-@pytest.mark.parametrize("provider_key", TABLED)
-def test_table_is_complete(provider_key: str) -> None:
-    """The table has each route, scenario and fault, and no cell of it is empty."""
-    rows = {key[1:]: row for key, row in EXPECTED.items() if key[0] == provider_key}
+def test_common_table() -> None:
+    """The common table has each scenario and fault, and no cell of it is empty."""
+    rows = read_rows(COMMON)
+    assert {scenario for scenario, _, _ in rows} == {*SCENARIOS, *ENGINE}
+    for *_, row in rows:
+        needs = {need.removeprefix("!") for need in row["needs"].split()}
+        assert needs <= FEATURES | BUTTONS.keys()
+        assert row.keys() - {"scenarios", "route", "needs"} == {*FAULTS} - LIKE.keys()
+        assert all(row[column] for column in row.keys() - {"needs"})
+
+
+@pytest.mark.parametrize("provider_key", SUPPORTED)
+def test_routes(provider_key: str) -> None:
+    """Every route of a gateway that the integration asks is in the table."""
     groups = SUPPORTED[provider_key].route_groups
     routes = {groups.get(route, route) for route in ROUTES[provider_key]}
     webhooks = {route for route in routes if route.startswith("webhook_")}
     wanted = webhooks | (routes & {*CALLS, *MESSAGE_CALLS, "events"})
-    assert {route for _, route in rows} == wanted
-    scenarios = {scenario for scenario, _ in rows}
-    assert scenarios == scenarios_of(SUPPORTED[provider_key])
-    for row in rows.values():
-        assert row.keys() == FAULTS
-        assert all(row.values())
+    assert {key[2] for key in EXPECTED if key[0] == provider_key} == wanted
 
 
-@pytest.mark.parametrize("provider_key", TABLED)
+@pytest.mark.parametrize("provider_key", SUPPORTED)
+def test_exceptions(provider_key: str) -> None:
+    """Every exception of a gateway is about a fault, and is one."""
+    common = {(scenario, route): row for scenario, route, row in read_rows(COMMON)}
+    for key, outcomes in read_exceptions(provider_key).items():
+        for fault, outcome in outcomes.items():
+            assert outcome
+            assert outcome != common[key][LIKE.get(fault, fault)]
+
+
+@pytest.mark.parametrize("provider_key", SUPPORTED)
 def test_every_fault_is_checked(provider_key: str) -> None:
     """Every fault is checked somewhere at every run, with each gateway."""
     rows = (row for key, row in select(EXPECTED).items() if key[0] == provider_key)
-    assert {fault for row in rows for fault in row} == FAULTS
+    assert {fault for row in rows for fault in row} == {*FAULTS}
 
 
 async def play(

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from homeassistant.exceptions import HomeAssistantError
 
-from custom_components.whatsapp_gateway.pairing.qr import render
+from custom_components.whatsapp_gateway.pairing.drawing import render
 from custom_components.whatsapp_gateway.providers.models import (
     GatewayError,
     Instance,

@@ -19,6 +19,8 @@ from homeassistant.helpers import entity_registry as er
 
 from custom_components.whatsapp_gateway import sensor
 from custom_components.whatsapp_gateway.const import DOMAIN
+from custom_components.whatsapp_gateway.coordinator import SECOND_LOOK_SECONDS
+from custom_components.whatsapp_gateway.devices import instance_id_of, unique_id
 from custom_components.whatsapp_gateway.providers import (
     PROVIDERS,
     failures,
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-    from custom_components.whatsapp_gateway.coordinator import GatewayCoordinator
+    from custom_components.whatsapp_gateway.account import Account
     from custom_components.whatsapp_gateway.providers.base import Provider
     from tests.gateways import Gateway
 
@@ -143,7 +145,7 @@ async def account(
     gateway: Gateway,
     entry: MockConfigEntry,
     monkeypatch: pytest.MonkeyPatch,
-) -> GatewayCoordinator:
+) -> Account:
     """Return an account that has the documents' instances, and no rate limit."""
     # as if somebody enabled them, also those of new devices
     monkeypatch.setattr(
@@ -160,22 +162,26 @@ async def account(
         entry, data={**entry.data, "api_key": API_KEY}
     )
     assert await hass.config_entries.async_setup(entry.entry_id)
-    return cast("GatewayCoordinator", entry.runtime_data)
+    return cast("Account", entry.runtime_data)
 
 
-async def poll(hass: HomeAssistant, account: GatewayCoordinator) -> set[str]:
-    """Poll, and return the ids of the devices that there are then."""
-    account.provider._http._resume_at = 0.0
-    await account.async_refresh()
+async def poll(hass: HomeAssistant, account: Account) -> set[str]:
+    """Read two lists, and return the ids of the devices that there are then.
+
+    A single list that lacks an instance proves nothing.
+    """
+    for wait in (0.0, SECOND_LOOK_SECONDS):
+        await asyncio.sleep(wait)
+        account.provider._http._resume_at = 0.0
+        await account.coordinator.async_refresh()
     await hass.async_block_till_done()
     devices = dr.async_entries_for_config_entry(
-        dr.async_get(hass), account.config_entry.entry_id
+        dr.async_get(hass), account.entry.entry_id
     )
-    instances = [account.instance_of(device) for device in devices]
-    ids = {instance.id for instance in instances if instance}
-    assert ids == account.data.keys()
+    ids = {instance_id_of(account.entry, device) for device in devices}
+    assert ids == account.coordinator.data.keys()
     assert len(ids) == len(devices)
-    return set(account.data)
+    return set(account.coordinator.data)
 
 
 def entity_id(hass: HomeAssistant, platform: str, unique_id: str) -> str:
@@ -184,13 +190,15 @@ def entity_id(hass: HomeAssistant, platform: str, unique_id: str) -> str:
 
 
 async def assert_healthy(
-    hass: HomeAssistant, gateway: Gateway, account: GatewayCoordinator
+    hass: HomeAssistant, gateway: Gateway, account: Account
 ) -> None:
     """Check that a healthy answer brings everything back."""
     gateway.heal()
     assert await poll(hass, account) == STATES.keys()
     for instance_id, state in STATES.items():
-        status = entity_id(hass, "sensor", account.unique_id(f"{instance_id}_status"))
+        status = entity_id(
+            hass, "sensor", unique_id(account.entry, f"{instance_id}_status")
+        )
         # the next polls may still doubt whether a connection is given up
         doubtful = gateway.has("live_states") and state is not State.CONNECTED
         allowed = {status_of(gateway, state)} | ({"starting"} if doubtful else set())
@@ -204,20 +212,20 @@ async def assert_healthy(
 async def test_poll(
     hass: HomeAssistant,
     gateway: Gateway,
-    account: GatewayCoordinator,
+    account: Account,
     answer: dict[str, Any],
     one: dict[str, Any],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """No answer breaks a poll, and only a complete list removes a device."""
-    before = set(account.data)
+    before = set(account.coordinator.data)
     gateway.fail("list", **answer)
     gateway.fail("one", **one)
 
     ids = await poll(hass, account)
 
     assert ids in (before, listed(answer, gateway.listed_by))
-    assert secrets_in(" ".join(texts_of(account.last_exception))) == []
+    assert secrets_in(" ".join(texts_of(account.coordinator.last_exception))) == []
     await assert_healthy(hass, gateway, account)
     assert_discreet(caplog, *ids)
 
@@ -228,13 +236,13 @@ async def test_poll(
 async def test_picture(
     hass: HomeAssistant,
     gateway: Gateway,
-    account: GatewayCoordinator,
+    account: Account,
     answer: dict[str, Any],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Whatever comes as a code is a picture or none, and the next code is shown."""
     waiting = gateway.sessions["inst_01J7..."]
-    found = entity_id(hass, "image", account.unique_id(f"{waiting.id}_qr_code"))
+    found = entity_id(hass, "image", unique_id(account.entry, f"{waiting.id}_qr_code"))
     image = hass.data[DATA_COMPONENT].get_entity(found)
     assert image is not None
 

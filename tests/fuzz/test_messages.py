@@ -26,7 +26,7 @@ from custom_components.whatsapp_gateway.providers.models import (
 )
 from tests.gateways.machine import State
 from tests.gateways.messages import MIME_TYPES
-from tests.harness.calls import MESSAGE_CALLS, PERSON
+from tests.harness.calls import MESSAGE_CALLS, PERSON, present
 from tests.harness.facts import needs
 
 from .assertions import API_KEY, OURS, assert_discreet, assert_fits, only_our_errors
@@ -84,7 +84,8 @@ def provider(
     vars(gateway).update(requests_per_minute=10**6, burst=10**6)
     gateway.owners[API_KEY] = "me"
     provider = PROVIDERS[provider_key](session, gateway.url, API_KEY)
-    provider.receives = True
+    for capability in filter(None, (provider.events, provider.webhooks)):
+        capability.receives = True
     return provider
 
 
@@ -109,7 +110,7 @@ async def told(
     gateway.webhooks.silent = True
     if gateway.has("webhooks", "receiving"):
         url = "https://home.example.com/hook"
-        await provider.register_webhook(url, "secret", [home.id])
+        await present(provider.webhooks).register(url, "secret", [home.id])
     with monkeypatch.context() as patch:
         patch.setattr(gateway.events, "publish", told.publish)
         patch.setattr(gateway.webhooks, "tell", told.tell)
@@ -175,7 +176,7 @@ def test_webhook(
 ) -> None:
     """Every body of a call to the webhook is an event or none."""
     documents = told.events or told.documents
-    assert_message(provider.parse_webhook(data.draw(reports(documents))))
+    assert_message(present(provider.webhooks).parse(data.draw(reports(documents))))
     assert_discreet(caplog, "one")
 
 
@@ -195,7 +196,7 @@ async def test_event(
     provider._http._resume_at = 0.0
     gateway.events.on = True
     understood = False
-    async with aclosing(provider.events()) as events:
+    async with aclosing(present(provider.events).follow()) as events:
         # a sign of life
         await anext(events)
         await gateway.events.send(before + body + after)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, override
 
 from aiohttp import web
 
-from .evolution_instance import CODE_LIFE, CODE_LIMIT, EvolutionInstance
+from .evolution_instance import CODE_LIFE, CODE_LIMIT, NEXT_SOCKET, EvolutionInstance
 from .evolution_messages import EvolutionMessages
 from .evolution_server import REMOVAL
 from .machine import State
@@ -69,6 +69,7 @@ class EvolutionGateway(EvolutionMessages):
     qr_route: ClassVar[str] = "connect"
     pairing_code_route: ClassVar[str] = "connect"
     code_lives: ClassVar[tuple[float, ...]] = (CODE_LIFE,) * CODE_LIMIT
+    returns_expired: ClassVar[float] = NEXT_SOCKET
     webhook_repeats: ClassVar[int] = 9
     features: ClassVar[frozenset[str]] = frozenset(
         {

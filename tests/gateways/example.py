@@ -1,7 +1,7 @@
 """An invented gateway: the template for a new one, as a server and as a provider.
 
 The tests only know it with EXAMPLE=1 in the environment. The provider of a real gateway
-belongs into a module of `custom_components/whatsapp_gateway/providers`.
+belongs into a folder of its own in `custom_components/whatsapp_gateway/providers`.
 """
 
 from __future__ import annotations
@@ -57,10 +57,7 @@ class Example(Provider):
 
     @override
     async def _list(self) -> tuple[Instance, ...]:
-        answer = await self._http.get(PATH)
-        return self._parse_once(
-            PATH, answer, lambda payload: parsing.items(payload, self._parse)
-        )
+        return parsing.items((await self._http.get(PATH)).json(), self._parse)
 
     def _parse(self, payload: Any) -> Instance:
         data = parsing.mapping(payload)

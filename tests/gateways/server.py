@@ -144,6 +144,8 @@ class Gateway(Messages, ABC):
     """Number of times that a call without an answer is repeated; needs `webhooks`."""
     code_lives: ClassVar[tuple[float, ...]] = CODE_LIVES
     """Seconds that each QR code of a round is valid."""
+    returns_expired: ClassVar[float] = 0.0
+    """Seconds for which a QR code may still be returned after it has expired."""
     session_type: ClassVar[type[Session]] = Session
     """Class of the instances, where a gateway keeps more about them."""
 

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 PERSON = "12025550123@s.whatsapp.net"
 
+
+def present[T](capability: T | None) -> T:
+    """Return a capability that a provider has."""
+    assert capability is not None
+    return capability
+
+
 CALLS: dict[str, Callable[[Provider, str], Awaitable[object]]] = {
     "list": lambda provider, _: provider.instances(),
     "create": lambda provider, _: provider.create("New"),
@@ -39,13 +46,15 @@ CALLS: dict[str, Callable[[Provider, str], Awaitable[object]]] = {
     ),
 }
 MESSAGE_CALLS: dict[str, Callable[[Provider, str], Awaitable[object]]] = {
-    "send": lambda provider, instance_id: provider.send(
+    "send": lambda provider, instance_id: present(provider.messages).send(
         instance_id, PERSON, OutgoingMessage(text="Hello")
     ),
-    "chats": lambda provider, instance_id: provider.chats(instance_id),
-    "check_number": lambda provider, instance_id: provider.find_person(
-        instance_id, digits_of(PERSON) or ""
+    "chats": lambda provider, instance_id: present(provider.chats).list_chats(
+        instance_id
     ),
+    "check_number": lambda provider, instance_id: present(
+        provider.number_check
+    ).find_person(instance_id, digits_of(PERSON) or ""),
 }
 """The calls about messages by the route, or group of routes, that they ask."""
 READS = {"list", "create", "one", "qr"}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from custom_components.whatsapp_gateway.providers import PROVIDERS
-from tests.gateways import GATEWAYS, TEMPLATE
+from tests.gateways import GATEWAYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 SUPPORTED = {key: kind for key, kind in GATEWAYS.items() if key in PROVIDERS}
 """The simulated gateways that the integration has a provider for."""
-TABLED = [key for key in SUPPORTED if key != TEMPLATE]
-"""The gateways that need a table of faults: all but the template for new ones."""
 ROUTES = {
     key: [route.kwargs["name"] for route in kind().routes()]
     for key, kind in SUPPORTED.items()

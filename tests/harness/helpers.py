@@ -11,7 +11,7 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import issue_registry as ir
 
 from custom_components.whatsapp_gateway.const import DOMAIN
-from custom_components.whatsapp_gateway.coordinator import SECOND_LOOK
+from custom_components.whatsapp_gateway.coordinator import SECOND_LOOK_SECONDS
 from tests.gateways.machine import State
 
 if TYPE_CHECKING:
@@ -43,13 +43,13 @@ STATUSES = {
     State.FAILED: "failed",
 }
 """State of the status sensor for each state of a simulated session."""
-ISSUES = {
-    State.NEW: "disconnected",
-    State.STOPPED: "disconnected",
-    State.WAITING: "not_linked",
-    State.FAILED: "instance_failed",
+PROBLEMS = {
+    State.NEW: "is disconnected",
+    State.STOPPED: "is disconnected",
+    State.WAITING: "isn't linked",
+    State.FAILED: "isn't working",
 }
-"""Issue of a linked instance for each state in which it needs attention."""
+"""What the title of an issue says for each state of a linked instance."""
 BUTTONS = {
     "connect": "button.home_connect",
     "disconnect": "button.home_disconnect",
@@ -76,9 +76,9 @@ async def pass_polls(clock: Clock, polls: int) -> None:
 
 async def poll_twice(entry: MockConfigEntry) -> None:
     """Read two lists in a row, because one that lacks an instance proves nothing."""
-    await entry.runtime_data.async_refresh()
-    await asyncio.sleep(SECOND_LOOK)
-    await entry.runtime_data.async_refresh()
+    await entry.runtime_data.coordinator.async_refresh()
+    await asyncio.sleep(SECOND_LOOK_SECONDS)
+    await entry.runtime_data.coordinator.async_refresh()
 
 
 def status_of(gateway: Gateway, state: State) -> str:
@@ -113,6 +113,15 @@ def raised_issues(hass: HomeAssistant) -> list[ir.IssueEntry]:
         issue
         for issue in ir.async_get(hass).issues.values()
         if issue.domain == DOMAIN and issue.active
+    ]
+
+
+def raised_problems(hass: HomeAssistant) -> list[str]:
+    """Return what the titles of the raised issues say is wrong."""
+    return [
+        issue.translation_placeholders["problem"]
+        for issue in raised_issues(hass)
+        if issue.translation_placeholders
     ]
 
 

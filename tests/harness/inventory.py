@@ -57,10 +57,8 @@ def take_inventory(hass: HomeAssistant, entry: ConfigEntry) -> dict[str, Any]:
             if not timer.cancelled() and not (name := _timer(timer)).startswith(SERVER)
         ),
         "bus": hass.bus.async_listeners(),
-        "coordinator": [
-            len(vars(entry.runtime_data)[name])
-            for name in ("_listeners", "being_linked")
-        ],
+        "listeners": len(entry.runtime_data.coordinator._listeners),
+        "being_linked": entry.runtime_data.problems.being_linked.total(),
         "services": {
             key: set(one) for key, one in hass.services.async_services().items()
         },

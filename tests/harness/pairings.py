@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from custom_components.whatsapp_gateway.pairing import engine
-from custom_components.whatsapp_gateway.pairing.live_code import LiveCode
+from custom_components.whatsapp_gateway.pairing.qr_code import QrCodeFeed
 
 from .qr_reader import read_qr
 
@@ -24,8 +24,8 @@ def pair(
     may_log_out: bool = True,
 ) -> AsyncGenerator[Pairing]:
     """Link an instance with nothing but a provider."""
-    live_code = LiveCode(provider, instance_id)
-    return engine.pair(live_code, phone_number, may_log_out=may_log_out)
+    feed = QrCodeFeed(provider, instance_id, with_code=not phone_number)
+    return engine.pair(feed, phone_number, may_log_out=may_log_out)
 
 
 async def phases(pairings: AsyncIterator[Pairing]) -> list[Phase]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_homeassistant_custom_component.common import MockConfigEntry
     from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-    from custom_components.whatsapp_gateway.coordinator import GatewayCoordinator
+    from custom_components.whatsapp_gateway.account import Account
     from tests.gateways import Gateway
     from tests.gateways.machine import Session
 
@@ -41,10 +41,10 @@ class Receiving:
     """The state of the event entity after each message."""
 
     @property
-    def coordinator(self) -> GatewayCoordinator:
-        """The present coordinator of the account."""
-        coordinator: GatewayCoordinator = self.entry.runtime_data
-        return coordinator
+    def account(self) -> Account:
+        """The account as it is set up now."""
+        account: Account = self.entry.runtime_data
+        return account
 
     @property
     def texts(self) -> list[str]:
@@ -78,8 +78,8 @@ class Receiving:
 
     @property
     def _is_ready(self) -> bool:
-        push, webhook = self.coordinator.push, self.coordinator.webhook
-        return push.connected if push else bool(webhook._registered)
+        stream, webhook = self.account.stream, self.account.webhook
+        return stream.connected if stream else bool(webhook and webhook._registered)
 
     async def get(self, text: str = "Hello", **message: Any) -> str:
         """Let Ben write, unless something else is said; return the message's ID."""

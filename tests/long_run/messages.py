@@ -80,7 +80,7 @@ class Messenger(Owner):
 
     def _is_reported(self, one: Session) -> bool:
         """Return whether the gateway can report messages of an instance now."""
-        if push := self.entry.runtime_data.push:
+        if push := self.entry.runtime_data.stream:
             return bool(push.connected)
         webhooks = self.gateway.webhooks
         return any([*self.gateway.reports(webhook, one)] for webhook in webhooks.active)

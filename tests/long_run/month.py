@@ -7,6 +7,7 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.const import STATE_UNAVAILABLE
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
 
 from custom_components.whatsapp_gateway.const import DOMAIN
@@ -95,7 +96,7 @@ class Month(Messenger):
         await self.outage()
         await self.look()
         # no connection stays open for longer than 15 s
-        await self.entry.runtime_data.async_refresh()
+        await self.entry.runtime_data.coordinator.async_refresh()
         await self.clock.run(20, 20)
 
     async def come(self) -> None:
@@ -108,19 +109,25 @@ class Month(Messenger):
         if not (one := self.free()):
             return
         self.next_id = one
-        if self.random.random() < 0.5:
+        lost = self.random.random() < 0.5
+        if lost:
             self.gateway.fail("create", truncate=True, times=1)
-        answer = await self.hass.services.async_call(
-            DOMAIN,
-            "create_instance",
-            {"config_entry_id": self.entry.entry_id, "name": self.name_of(one)},
-            blocking=True,
-            return_response=True,
-        )
+        try:
+            answer = await self.hass.services.async_call(
+                DOMAIN,
+                "create_instance",
+                {"config_entry_id": self.entry.entry_id, "name": self.name_of(one)},
+                blocking=True,
+                return_response=True,
+            )
+        except HomeAssistantError:
+            # the next poll finds it
+            assert lost
+        else:
+            assert answer
+            assert answer["id"] == one
+            assert answer["device_id"]
         self.gateway.heal()
-        assert answer
-        assert answer["id"] == one
-        assert answer["device_id"]
 
     async def go(self) -> None:
         """Delete an instance at the gateway."""
@@ -213,5 +220,5 @@ class Month(Messenger):
         self.gateway.fail("*", **pauses, times=self.random.randint(1, 3))
         for _ in range(8):
             await self.clock.run(POLL)
-            assert self.entry.runtime_data.last_update_success
+            assert self.entry.runtime_data.coordinator.last_update_success
         self.gateway.heal()

@@ -150,7 +150,9 @@ async def test_long_run(
     print(f"{growth=} {month.written=} {month.read=}")
     assert month.written
     assert bool(month.read) is month.receives
-    assert push is bool(entry.runtime_data.push and entry.runtime_data.push.connected)
+    assert push is bool(
+        entry.runtime_data.stream and entry.runtime_data.stream.connected
+    )
     assert difference(before, after) == {}
     assert growth < GROWTH
     assert log.lines == month.expected

@@ -9,26 +9,21 @@ from typing import TYPE_CHECKING
 import voluptuous as vol
 
 from homeassistant.const import ATTR_ENTITY_ID
-from homeassistant.core import (
-    HomeAssistant,
-    ServiceCall,
-    ServiceResponse,
-    SupportsResponse,
-    callback,
-)
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv
 
-from ..const import DOMAIN, Receive
+from ..const import Receive
 from ..messages.questions import Question
 from ..providers.messages import OutgoingMessage
 from ..texts import failed, invalid, is_maybe_sent
-from .calls import async_check_control, targets_by_entity
+from .calls import async_check_control, destinations_by_entity
 from .fields import ATTR_MESSAGE, NOT_EMPTY, check_features
 from .send import async_reason, async_send
 
 if TYPE_CHECKING:
-    from .calls import Target
+    from homeassistant.core import ServiceCall, ServiceResponse
+
+    from .calls import Destination
 
 ATTR_CHOICES = "choices"
 ATTR_TIME_LIMIT = "time_limit"
@@ -44,27 +39,20 @@ ASK_SCHEMA = vol.Schema(
 )
 
 
-@callback
-def async_setup_question_services(hass: HomeAssistant) -> None:
-    """Register the action."""
-    hass.services.async_register(
-        DOMAIN, "ask_question", _async_ask, ASK_SCHEMA, SupportsResponse.OPTIONAL
-    )
-
-
-async def _async_ask(call: ServiceCall) -> ServiceResponse:
+async def async_ask_question(call: ServiceCall) -> ServiceResponse:
     """Ask a question, and return its first answer, or none after the time limit."""
     await async_check_control(call)
     data = call.data
-    [target] = targets_by_entity(call.hass, [data[ATTR_ENTITY_ID]])
-    check_features(target.coordinator.provider, {ATTR_MESSAGE: data[ATTR_MESSAGE]})
-    if target.coordinator.inbox.receive is Receive.NO:
+    [destination] = destinations_by_entity(call.hass, [data[ATTR_ENTITY_ID]])
+    account = destination.account
+    check_features(account.provider, {ATTR_MESSAGE: data[ATTR_MESSAGE]})
+    if account.inbox.receive is Receive.NO:
         raise invalid("not_receiving")
     if not any(data[ATTR_CHOICES]):
         raise invalid("choices_required")
     question = Question(
-        instance_id=target.instance_id,
-        chat_id=target.chat_id,
+        instance_id=destination.instance_id,
+        chat_id=destination.chat_id,
         # an empty choice keeps its number
         choices={
             number: choice
@@ -74,13 +62,13 @@ async def _async_ask(call: ServiceCall) -> ServiceResponse:
         answer=call.hass.loop.create_future(),
     )
     try:
-        await _async_send(target, question, data[ATTR_MESSAGE])
+        await _async_send(destination, question, data[ATTR_MESSAGE])
         async with asyncio.timeout(data[ATTR_TIME_LIMIT].total_seconds()):
             number, message = await question.answer
     except TimeoutError:
         return dict.fromkeys(("number", "answer", "sender_name", "message_id"))
     finally:
-        target.coordinator.memory.questions.close(question)
+        account.memory.questions.close(question)
     return {
         "number": number,
         "answer": question.choices[number],
@@ -89,18 +77,22 @@ async def _async_ask(call: ServiceCall) -> ServiceResponse:
     }
 
 
-async def _async_send(target: Target, question: Question, message: str) -> None:
+async def _async_send(
+    destination: Destination, question: Question, message: str
+) -> None:
     """Send a question with its choices; one that may have been sent is no error."""
     choices = (f"{number}. {text}" for number, text in question.choices.items())
     text = "\n".join([message, "", *choices])
-    questions = target.coordinator.memory.questions
+    questions = destination.account.memory.questions
     result = await async_send(
-        target, lambda: OutgoingMessage(text=text), partial(questions.start, question)
+        destination,
+        lambda: OutgoingMessage(text=text),
+        partial(questions.start, question),
     )
     if not isinstance(result, HomeAssistantError):
         questions.note_sent(question, result.answered_at)
     elif is_maybe_sent(result):
         questions.note_sent(question, None)
     else:
-        reason = await async_reason(target.coordinator.hass, result)
-        raise failed("not_sent", failures=f"{target.name}: {reason}")
+        reason = await async_reason(destination.account.hass, result)
+        raise failed("not_sent", failures=f"{destination.name}: {reason}")

@@ -12,18 +12,12 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import ATTR_DEVICE_ID
 from homeassistant.exceptions import Unauthorized, UnknownUser
 from homeassistant.helpers import config_validation as cv
-from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 
 from ..const import DOMAIN
+from ..devices import async_find_instance, unique_id
 from ..messages.phone_number import example_of
-from ..messages.recipients import (
-    is_chat_id,
-    parse_chat,
-    recipient_unique_id,
-    recipients_of,
-    shortened,
-)
+from ..messages.recipients import is_chat_id, masked, parse_chat, recipients_of
 from ..texts import invalid
 
 if TYPE_CHECKING:
@@ -32,15 +26,15 @@ if TYPE_CHECKING:
     from homeassistant.auth.models import User
     from homeassistant.core import HomeAssistant, ServiceCall
 
-    from ..coordinator import GatewayConfigEntry, GatewayCoordinator
+    from ..account import Account, GatewayConfigEntry
     from ..providers.models import Instance
 
 DEVICE_SCHEMA = vol.Schema({vol.Required(ATTR_DEVICE_ID): cv.string})
 """Schema of actions for one instance."""
 
 
-def coordinator_of(hass: HomeAssistant, entry_id: str) -> GatewayCoordinator:
-    """Return the coordinator of an account that is loaded."""
+def account_of(hass: HomeAssistant, entry_id: str) -> Account:
+    """Return an account that is loaded."""
     entry = hass.config_entries.async_get_entry(entry_id)
     if not entry or entry.domain != DOMAIN:
         raise invalid("no_account")
@@ -49,25 +43,21 @@ def coordinator_of(hass: HomeAssistant, entry_id: str) -> GatewayCoordinator:
     return cast("GatewayConfigEntry", entry).runtime_data
 
 
-def instance_of(
-    hass: HomeAssistant, device_id: str
-) -> tuple[GatewayCoordinator, Instance]:
+def instance_of(hass: HomeAssistant, device_id: str) -> tuple[Account, Instance]:
     """Return the instance that a device stands for, and its account."""
-    registry = dr.async_get(hass)
-    device = registry.async_get(device_id)
-    for entry in hass.config_entries.async_entries(DOMAIN):
-        if device in dr.async_entries_for_config_entry(registry, entry.entry_id):
-            coordinator = coordinator_of(hass, entry.entry_id)
-            if instance := coordinator.instance_of(device):
-                return coordinator, instance
+    if found := async_find_instance(hass, device_id):
+        entry, instance_id = found
+        account = account_of(hass, entry.entry_id)
+        if instance := account.coordinator.data.get(instance_id):
+            return account, instance
     raise invalid("no_instance")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Destination:
     """A chat that a message goes to, and the instance that sends it."""
 
-    coordinator: GatewayCoordinator
+    account: Account
     instance_id: str
     chat_id: str = field(repr=False)
     name: str
@@ -77,26 +67,27 @@ class Target:
     """Whether the chat was made from a phone number that may have to be checked."""
 
 
-def targets_by_entity(hass: HomeAssistant, entity_ids: Iterable[str]) -> list[Target]:
+def destinations_by_entity(
+    hass: HomeAssistant, entity_ids: Iterable[str]
+) -> list[Destination]:
     """Return the recipients with these notify entities."""
     return [_recipient(hass, entity_id) for entity_id in dict.fromkeys(entity_ids)]
 
 
-def _recipient(hass: HomeAssistant, entity_id: str) -> Target:
+def _recipient(hass: HomeAssistant, entity_id: str) -> Destination:
     """Return the recipient with this notify entity."""
     entity = er.async_get(hass).async_get(entity_id)
     if entity is None or entity.platform != DOMAIN or entity.config_entry_id is None:
         raise invalid("no_recipient", entity_id=entity_id)
-    coordinator = coordinator_of(hass, entity.config_entry_id)
-    entry = coordinator.config_entry
+    account = account_of(hass, entity.config_entry_id)
     recipients = {
-        recipient_unique_id(entry, recipient.subentry_id): recipient
-        for recipient in recipients_of(entry)
+        unique_id(account.entry, recipient.subentry_id): recipient
+        for recipient in recipients_of(account.entry)
     }
     if (recipient := recipients.get(entity.unique_id)) is None:
         raise invalid("no_recipient", entity_id=entity_id)
-    return Target(
-        coordinator=coordinator,
+    return Destination(
+        account=account,
         instance_id=recipient.instance_id,
         chat_id=recipient.chat_id,
         name=entity_id,
@@ -104,29 +95,29 @@ def _recipient(hass: HomeAssistant, entity_id: str) -> Target:
     )
 
 
-def targets_by_address(
+def destinations_by_address(
     hass: HomeAssistant, device_id: str, addresses: Iterable[str]
-) -> list[Target]:
+) -> list[Destination]:
     """Return the chats with these phone numbers and IDs, each once."""
-    coordinator, instance = instance_of(hass, device_id)
+    account, instance = instance_of(hass, device_id)
     country = hass.config.country
-    targets: dict[str, Target] = {}
+    destinations: dict[str, Destination] = {}
     for address in addresses:
-        name = shortened(address)
+        name = masked(address)
         try:
             chat = parse_chat(address, country)
         except ValueError as err:
             example = example_of(country)
             raise invalid("invalid_recipient", to=name, example=example) from err
-        target = Target(
-            coordinator=coordinator,
+        destination = Destination(
+            account=account,
             instance_id=instance.id,
             chat_id=chat,
             name=name,
             to_check=not is_chat_id(address),
         )
-        targets.setdefault(chat, target)
-    return list(targets.values())
+        destinations.setdefault(chat, destination)
+    return list(destinations.values())
 
 
 async def async_check_admin(call: ServiceCall) -> None:

@@ -17,7 +17,7 @@ from homeassistant.helpers import config_validation as cv
 
 from ..messages.media import SEND_AS_AUTO
 from ..messages.phone_number import example_of, parse_phone_number
-from ..messages.recipients import shortened
+from ..messages.recipients import masked
 from ..providers.messages import Location, MessageKind, OutgoingMessage, Poll
 from ..providers.models import Feature
 from ..texts import invalid
@@ -53,7 +53,6 @@ CONTENTS = (
 )
 """What a message has at most one of; a text goes with all but a reaction."""
 NEEDED_FEATURES = {
-    ATTR_MESSAGE: (Feature.MESSAGES, "no_messages"),
     ATTR_REPLY_TO: (Feature.REPLIES, "no_replies"),
     ATTR_MENTIONS: (Feature.MENTIONS, "no_mentions"),
     ATTR_POLL_OPTIONS: (Feature.POLLS, "no_polls"),
@@ -132,7 +131,7 @@ def mentioned(data: Mapping[str, Any], country: str | None) -> tuple[str, ...]:
     numbers = []
     for entered in data.get(ATTR_MENTIONS, ()):
         if (digits := parse_phone_number(entered, country)) is None:
-            number, example = shortened(entered), example_of(country)
+            number, example = masked(entered), example_of(country)
             raise invalid("invalid_phone_number", number=number, example=example)
         numbers.append(digits)
     return tuple(numbers)

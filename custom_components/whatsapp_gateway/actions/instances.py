@@ -1,4 +1,4 @@
-"""The action that saves a received file."""
+"""The actions about one instance: create and delete it, list its chats and files."""
 
 from __future__ import annotations
 
@@ -7,21 +7,36 @@ from typing import TYPE_CHECKING
 
 import voluptuous as vol
 
-from homeassistant.const import ATTR_DEVICE_ID, CONF_PATH
-from homeassistant.core import SupportsResponse, callback
+from homeassistant.const import ATTR_DEVICE_ID, ATTR_NAME, CONF_PATH, CONF_TYPE
 from homeassistant.helpers import config_validation as cv
 
-from ..const import DOMAIN
+from ..devices import async_device_of
 from ..messages.inbox import MAX_FILES
 from ..providers.models import Feature
 from ..texts import failed, invalid
-from .calls import DEVICE_SCHEMA, async_check_admin, instance_of
+from .calls import (
+    DEVICE_SCHEMA,
+    account_of,
+    async_check_admin,
+    async_check_control,
+    instance_of,
+)
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
 
+ATTR_CONFIG_ENTRY_ID = "config_entry_id"
 ATTR_MESSAGE_ID = "message_id"
+ATTR_METADATA = "metadata"
 
+CREATE_SCHEMA = vol.Schema(
+    {
+        vol.Required(ATTR_CONFIG_ENTRY_ID): cv.string,
+        vol.Required(ATTR_NAME): vol.All(cv.string, vol.Strip, vol.Length(min=1)),
+        vol.Optional(CONF_TYPE): cv.string,
+        vol.Optional(ATTR_METADATA): dict,
+    }
+)
 DOWNLOAD_SCHEMA = DEVICE_SCHEMA.extend(
     {
         vol.Required(ATTR_MESSAGE_ID): cv.string,
@@ -30,35 +45,80 @@ DOWNLOAD_SCHEMA = DEVICE_SCHEMA.extend(
 )
 
 
-@callback
-def async_setup_media_services(hass: HomeAssistant) -> None:
-    """Register the action."""
-    hass.services.async_register(
-        DOMAIN,
-        "download_media",
-        _async_download_media,
-        DOWNLOAD_SCHEMA,
-        SupportsResponse.OPTIONAL,
-    )
+async def async_create_instance(call: ServiceCall) -> ServiceResponse:
+    """Create an instance in an account, and return it."""
+    await async_check_admin(call)
+    account = account_of(call.hass, call.data[ATTR_CONFIG_ENTRY_ID])
+    provider = account.provider
+    instance_type, metadata = call.data.get(CONF_TYPE), call.data.get(ATTR_METADATA)
+    if Feature.CREATE not in provider.features:
+        raise invalid("key_bound")
+    if instance_type and instance_type not in provider.instance_types:
+        raise invalid("unknown_type", type=instance_type, provider=provider.name)
+    if metadata and Feature.METADATA not in provider.features:
+        raise invalid("no_metadata", provider=provider.name)
+    if not provider.accepts_name(name := call.data[ATTR_NAME]):
+        raise invalid("invalid_name", max_length=str(provider.max_name_length))
+    with account.translated_errors():
+        instance = await provider.create(
+            name, instance_type=instance_type, metadata=metadata
+        )
+    await account.coordinator.async_refresh()
+    device = async_device_of(call.hass, account.entry, instance.id)
+    return {
+        "id": instance.id,
+        "name": instance.name,
+        "status": instance.status,
+        "device_id": device.id if device else None,
+    }
 
 
-async def _async_download_media(call: ServiceCall) -> ServiceResponse:
+async def async_delete_instance(call: ServiceCall) -> None:
+    """Delete an instance; also succeeds if it is deleted already."""
+    await async_check_admin(call)
+    account, instance = instance_of(call.hass, call.data[ATTR_DEVICE_ID])
+    await account.async_delete(instance)
+
+
+async def async_list_chats(call: ServiceCall) -> ServiceResponse:
+    """Return the groups and contacts of an instance, sorted by name."""
+    await async_check_control(call)
+    account, instance = instance_of(call.hass, call.data[ATTR_DEVICE_ID])
+    provider = account.provider
+    if provider.chats is None:
+        raise invalid("no_chats", provider=provider.name)
+    with account.translated_errors():
+        chats = await provider.chats.list_chats(instance.id)
+    chats.sort(key=lambda chat: ((chat.name or "").casefold(), chat.id))
+    return {
+        "chats": [
+            {
+                "id": chat.id,
+                "name": chat.name,
+                "type": "group" if chat.is_group else "contact",
+            }
+            for chat in chats
+        ]
+    }
+
+
+async def async_download_media(call: ServiceCall) -> ServiceResponse:
     """Save the file of a received message, and return where it is."""
     # it writes what somebody else has sent, also into folders of the web server
     await async_check_admin(call)
     hass, path = call.hass, Path(call.data[CONF_PATH])
-    coordinator, instance = instance_of(hass, call.data[ATTR_DEVICE_ID])
-    provider = coordinator.provider
-    if Feature.DOWNLOADS not in provider.features:
+    account, instance = instance_of(hass, call.data[ATTR_DEVICE_ID])
+    provider = account.provider
+    if (downloads := provider.downloads) is None:
         raise invalid("no_downloads", provider=provider.name)
-    message = coordinator.inbox.file(instance.id, call.data[ATTR_MESSAGE_ID])
+    message = account.inbox.file(instance.id, call.data[ATTR_MESSAGE_ID])
     if message is None:
         raise invalid("unknown_message", max_files=str(MAX_FILES))
     # before anything is asked, so that a mistake costs nothing
     if not await hass.async_add_executor_job(_is_allowed, hass, path):
         raise invalid("folder_not_allowed", path=str(path))
-    with coordinator.translated_errors():
-        content = await provider.download(message)
+    with account.translated_errors():
+        content = await downloads.download(message)
     try:
         await hass.async_add_executor_job(_write, path, content)
     except OSError as err:

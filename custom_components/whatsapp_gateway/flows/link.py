@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import voluptuous as vol
 
@@ -17,38 +15,29 @@ from homeassistant.const import CONF_NAME, CONF_TYPE
 from ..messages.phone_number import example_of, parse_phone_number
 from ..pairing.engine import Phase
 from ..providers.models import Feature, GatewayError
-from ..texts import async_explain, async_explain_error, escape_markdown
+from ..texts import async_explain, escape_markdown
 from .forms import PHONE_NUMBER, TEXT, select_one
-from .progress import PairingProgress
-
-if TYPE_CHECKING:
-    from ..providers.models import Instance
+from .progress import LinkProgress
 
 CONF_INSTANCE = "instance"
 CONF_PHONE_NUMBER = "phone_number"
 
 
-class PairingFlow(PairingProgress):
+class LinkFlow(LinkProgress):
     """The steps from an account to a linked instance."""
-
-    _created: Instance | None = None
-
-    @cached_property
-    def _creating(self) -> asyncio.Lock:
-        return asyncio.Lock()
 
     @property
     def _link_methods(self) -> list[str]:
         """Return the steps that link an instance, of which one has to be chosen."""
-        has_code = Feature.PAIRING_CODE in self._provider_class.all_features
-        return ["scan", *["phone"] * has_code]
+        return ["scan", *["phone"] * self._provider_class.has_pairing_codes]
 
     @property
     def link_options(self) -> list[str]:
         """Return the menu options that are possible now."""
-        coordinator = self.coordinator
-        waiting = any(instance.needs_link for instance in coordinator.data.values())
-        create = Feature.CREATE in coordinator.provider.features
+        account = self.account
+        instances = account.coordinator.data.values()
+        waiting = any(instance.needs_link for instance in instances)
+        create = Feature.CREATE in account.provider.features
         return ["link"] * waiting + ["create"] * create
 
     async def async_step_link(
@@ -57,7 +46,7 @@ class PairingFlow(PairingProgress):
         """Choose the instance to link, if there is a choice."""
         waiting = {
             instance.id: instance
-            for instance in self.coordinator.data.values()
+            for instance in self.account.coordinator.data.values()
             if instance.needs_link
         }
         if not waiting:
@@ -74,8 +63,8 @@ class PairingFlow(PairingProgress):
             return self._show("link", schema)
         chosen = user_input[CONF_INSTANCE] if user_input else next(iter(waiting))
         if chosen not in waiting:
-            if (known := self.coordinator.data.get(chosen)) is None:
-                reason = await self.coordinator.async_reason_missing(chosen)
+            if (known := self.account.coordinator.data.get(chosen)) is None:
+                reason = await self.account.async_reason_missing(chosen)
                 return self.async_abort(reason=reason)
             return self.async_abort(
                 reason="linked",
@@ -88,8 +77,8 @@ class PairingFlow(PairingProgress):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Create an instance, then link it."""
-        coordinator = self.coordinator
-        provider = coordinator.provider
+        account = self.account
+        provider = account.provider
         errors: dict[str, str] = {}
         message = ""
         name = user_input[CONF_NAME].strip() if user_input else ""
@@ -98,12 +87,13 @@ class PairingFlow(PairingProgress):
         elif user_input is not None and not provider.accepts_name(name):
             errors = {CONF_NAME: "invalid_name"}
         elif user_input is not None:
-            instance_type = user_input.get(CONF_TYPE)
             try:
-                self._instance = await self._async_create(name, instance_type)
+                self._instance = await provider.create(
+                    name, instance_type=user_input.get(CONF_TYPE)
+                )
             except GatewayError as err:
                 errors = {"base": "gateway_error"}
-                message = await async_explain_error(coordinator, err)
+                message = await account.async_explain(err)
             else:
                 if self._instance.linkable:
                     return await self.async_step_link_method()
@@ -122,15 +112,6 @@ class PairingFlow(PairingProgress):
             max_length=str(provider.max_name_length),
         )
 
-    async def _async_create(self, name: str, instance_type: str | None) -> Instance:
-        """Create an instance, once, also if two browsers submit the form at once."""
-        async with self._creating:
-            if self._created is None:
-                self._created = await self.coordinator.provider.create(
-                    name, instance_type=instance_type
-                )
-        return self._created
-
     async def async_step_link_method(
         self, _user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
@@ -148,7 +129,7 @@ class PairingFlow(PairingProgress):
     ) -> ConfigFlowResult:
         """Link the instance by a QR code."""
         self._phone_number = None
-        return await self.async_step_pair()
+        return await self.async_step_link_phone()
 
     async def async_step_phone(
         self, user_input: dict[str, Any] | None = None
@@ -162,7 +143,7 @@ class PairingFlow(PairingProgress):
                 user_input[CONF_PHONE_NUMBER], self.hass.config.country
             )
             if self._phone_number:
-                return await self.async_step_pair()
+                return await self.async_step_link_phone()
             errors = {CONF_PHONE_NUMBER: "invalid_phone_number"}
         schema: dict[vol.Marker, Any] = {vol.Required(CONF_PHONE_NUMBER): PHONE_NUMBER}
         return self._show(
@@ -174,7 +155,7 @@ class PairingFlow(PairingProgress):
             example=example_of(self.hass.config.country),
         )
 
-    async def async_step_pairing_ended(
+    async def async_step_link_ended(
         self, _user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Say why the instance was not linked, and offer to try again."""
@@ -184,7 +165,7 @@ class PairingFlow(PairingProgress):
             await self._async_refresh()
             return self.async_abort(reason=phase)
         return self.async_show_menu(
-            step_id="pairing_ended",
+            step_id="link_ended",
             menu_options=[*self._link_methods, "finish"],
             description_placeholders={
                 "name": escape_markdown(self._instance.name),
@@ -202,7 +183,7 @@ class PairingFlow(PairingProgress):
         if reason != "instance_gone" and not self._instance.linkable:
             reason = "created"
         elif reason == "not_linked" and self.entry.state is ConfigEntryState.LOADED:
-            self.coordinator.async_expect_disconnected(self._instance.id)
+            self.account.async_expect_disconnected(self._instance.id)
         return self.async_abort(
             reason=reason,
             description_placeholders={"name": escape_markdown(self._instance.name)},
@@ -217,7 +198,7 @@ class PairingFlow(PairingProgress):
         linked = self._pairing.phase is Phase.LINKED
         if self.entry.state is ConfigEntryState.LOADED:
             # the account may be reloaded or removed meanwhile
-            coordinator = self.coordinator
+            coordinator = self.account.coordinator
             if await coordinator.async_is_gone(self._instance.id):
                 return "instance_gone"
             linked = linked or coordinator.is_connected(self._instance.id)
@@ -226,7 +207,7 @@ class PairingFlow(PairingProgress):
     async def _async_refresh(self) -> None:
         """Show in Home Assistant what has been done."""
         if self.entry.state is ConfigEntryState.LOADED:
-            await self.entry.runtime_data.async_refresh()
+            await self.entry.runtime_data.coordinator.async_refresh()
 
     def _show(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import voluptuous as vol
 
@@ -11,12 +11,15 @@ from homeassistant.helpers.network import NoURLAvailableError
 
 from ..const import CONF_RECEIVE, CONF_WEBHOOK, Receive
 from ..providers.models import Feature, GatewayError
-from ..texts import async_explain_error, escape_markdown
+from ..texts import escape_markdown
 from .forms import BOOLEAN, RECEIVE
-from .link import PairingFlow
+from .link import LinkFlow
+
+if TYPE_CHECKING:
+    from ..push.webhook import Webhook
 
 
-class GatewayOptionsFlow(PairingFlow, OptionsFlow):
+class GatewayOptionsFlow(LinkFlow, OptionsFlow):
     """Link an instance, create one, or let the gateway report changes and messages."""
 
     async def async_step_init(
@@ -24,11 +27,11 @@ class GatewayOptionsFlow(PairingFlow, OptionsFlow):
     ) -> ConfigFlowResult:
         """Offer what is possible now; a single option needs no menu."""
         self.entry = self.config_entry
-        features = self.coordinator.provider.features
+        provider = self.account.provider
         options = [
             *self.link_options,
-            *["webhook"] * (Feature.WEBHOOKS in features),
-            *["messages"] * (Feature.RECEIVING in features),
+            *["webhook"] * (provider.webhooks is not None),
+            *["messages"] * (Feature.RECEIVING in provider.features),
         ]
         if len(options) > 1:
             return self.async_show_menu(step_id="init", menu_options=options)
@@ -41,13 +44,13 @@ class GatewayOptionsFlow(PairingFlow, OptionsFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Choose whose messages are received."""
-        coordinator, errors = self.coordinator, {}
-        receive = present = coordinator.inbox.receive
+        account, errors = self.account, {}
+        receive = present = account.inbox.receive
         if user_input is not None:
             receive = Receive(user_input[CONF_RECEIVE])
             if receive is present:
                 return self.async_create_entry(data=self.entry.options)
-            if coordinator.can_report_messages or receive is Receive.NO:
+            if account.can_report_messages or receive is Receive.NO:
                 options = {**self.entry.options, CONF_RECEIVE: receive}
                 entries = self.hass.config_entries
                 # the reload may start before the end of this dialog stores them
@@ -60,56 +63,56 @@ class GatewayOptionsFlow(PairingFlow, OptionsFlow):
             {vol.Required(CONF_RECEIVE): RECEIVE},
             {CONF_RECEIVE: receive},
             errors,
-            provider=coordinator.provider.name,
+            provider=account.provider.name,
         )
 
     async def async_step_webhook(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Let the gateway call Home Assistant when an instance changes, or not."""
-        coordinator = self.coordinator
-        webhook = coordinator.webhook
+        account = self.account
+        webhook = account.webhook
         error, message, names = "", "", ""
-        if user_input is not None:
-            others: set[str] = set()
+        # this step is only offered if the gateway has webhooks
+        if webhook is not None and user_input is not None:
+            on, in_use = user_input[CONF_WEBHOOK], set[str]()
             try:
-                others = await self._async_turn_webhook(on=user_input[CONF_WEBHOOK])
+                in_use = await self._async_turn_webhook(webhook, on=on)
             except NoURLAvailableError:
-                local = coordinator.provider.webhook_is_local
-                error = "no_internal_url" if local else "no_external_url"
+                error = "no_internal_url" if webhook.is_local else "no_external_url"
             except GatewayError as err:
                 error = "gateway_error"
-                message = await async_explain_error(coordinator, err)
-            known = coordinator.data.values()
-            found = (instance.name for instance in known if instance.id in others)
-            names = escape_markdown(", ".join(sorted(found)))
-            if not error and webhook.is_on is user_input[CONF_WEBHOOK]:
-                if not others:
+                message = await account.async_explain(err)
+            instances = account.coordinator.data.values()
+            used = (instance.name for instance in instances if instance.id in in_use)
+            names = escape_markdown(", ".join(sorted(used)))
+            if not error and webhook.is_on is on:
+                if not in_use:
                     return self.async_create_entry(data=self.entry.options)
                 return self.async_abort(
                     reason="partly_reported", description_placeholders={"names": names}
                 )
-            error = error or ("webhook_in_use" if others else "webhook_needed")
+            error = error or ("webhook_in_use" if in_use else "webhook_needed")
         return self._show(
             "webhook",
             {vol.Required(CONF_WEBHOOK): BOOLEAN},
-            user_input or {CONF_WEBHOOK: webhook.is_on},
+            user_input or {CONF_WEBHOOK: webhook is not None and webhook.is_on},
             {"base": error} if error else {},
-            provider=coordinator.provider.name,
+            provider=account.provider.name,
             message=message,
             names=names,
         )
 
-    async def _async_turn_webhook(self, *, on: bool) -> set[str]:
+    async def _async_turn_webhook(self, webhook: Webhook, *, on: bool) -> set[str]:
         """Turn the webhook on, or off unless messages need it.
 
         Returns the IDs of instances whose webhook other software uses.
         """
-        coordinator = self.coordinator
-        webhook = coordinator.webhook
+        account = self.account
         if on and not webhook.is_on:
             return await webhook.async_turn_on()
-        needed = coordinator.push is None and coordinator.provider.receives
+        receives = account.inbox.receive is not Receive.NO
+        needed = account.stream is None and receives
         if webhook.is_on and not on and not needed:
             await webhook.async_turn_off()
         return set()

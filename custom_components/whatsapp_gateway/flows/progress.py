@@ -22,8 +22,8 @@ from homeassistant.data_entry_flow import (
 from homeassistant.helpers.event import async_call_later
 
 from ..const import CONF_PROVIDER, DOMAIN
+from ..pairing.drawing import blank
 from ..pairing.engine import ONGOING, Pairing, Phase, pair
-from ..pairing.qr import blank
 from ..providers import PROVIDERS
 from ..providers.models import Closed
 from ..texts import escape_markdown
@@ -33,22 +33,21 @@ if TYPE_CHECKING:
 
     from homeassistant.core import CALLBACK_TYPE
 
-    from ..coordinator import GatewayConfigEntry, GatewayCoordinator
+    from ..account import Account, GatewayConfigEntry
     from ..providers.base import Provider
     from ..providers.models import Instance
 
-# all in seconds
 FIRST_LOOK = 1.5
-"""How long the first response waits for a QR code, which often exists already."""
+"""Seconds that the first response waits for a QR code, which often exists already."""
 LISTEN_TIME = 2.0
-"""From the first response until the browser surely listens for changes."""
+"""Seconds from the first response until the browser surely listens for changes."""
 FETCH_TIME = 1.0
-"""From announcing a change until the browser has fetched the step."""
+"""Seconds from announcing a change until the browser has fetched the step."""
 RELOAD_TIME = 30.0
-"""How long a dialog waits for an account that is being reloaded."""
+"""Seconds that a dialog waits for an account that is being reloaded."""
 
 
-class PairingProgress(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
+class LinkProgress(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
     """The step that shows the code, and what happens behind it.
 
     It is a progress step. Its task runs until the linking ends. After each change it
@@ -74,8 +73,8 @@ class PairingProgress(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
     _cancel_repeat: CALLBACK_TYPE | None = None
 
     @property
-    def coordinator(self) -> GatewayCoordinator:
-        """Return the account's present coordinator; abort if there is none."""
+    def account(self) -> Account:
+        """Return the account; abort if it isn't loaded."""
         if self.entry.state is not ConfigEntryState.LOADED:
             raise AbortFlow("account_unavailable")
         return self.entry.runtime_data
@@ -84,7 +83,7 @@ class PairingProgress(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
     def _provider_class(self) -> type[Provider]:
         return PROVIDERS[self.entry.data[CONF_PROVIDER]]
 
-    async def async_step_pair(
+    async def async_step_link_phone(
         self, _user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Show the code. A browser fetches this step again after each change."""
@@ -97,7 +96,7 @@ class PairingProgress(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
             self._listening_at = monotonic() + FIRST_LOOK + LISTEN_TIME
             # in the background: neither shutdown nor tests may wait for a person
             self._task = self.hass.async_create_background_task(
-                self._async_link(self._instance.id), f"{DOMAIN} pairing"
+                self._async_link(self._instance.id), f"{DOMAIN} linking"
             )
             with suppress(TimeoutError):
                 async with asyncio.timeout(FIRST_LOOK):
@@ -108,11 +107,11 @@ class PairingProgress(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
             self._task = None
             done = self._pairing.phase is Phase.LINKED
             return self.async_show_progress_done(
-                next_step_id="finish" if done else "pairing_ended"
+                next_step_id="finish" if done else "link_ended"
             )
         phase = self._pairing.phase
         return self.async_show_progress(
-            step_id="pair",
+            step_id="link_phone",
             progress_action=phase if phase in ONGOING else Phase.LINKING,
             description_placeholders={
                 "name": escape_markdown(self._instance.name),
@@ -138,28 +137,28 @@ class PairingProgress(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
 
     async def _async_follow(self, instance_id: str) -> None:
         """Show each change of the linking, also across reloads of the account."""
-        while coordinator := await self._async_wait_for_account():
-            self._dashboard_url = coordinator.provider.dashboard_url or ""
+        while account := await self._async_wait_for_account():
+            self._dashboard_url = account.provider.dashboard_url or ""
             pairings = pair(
-                coordinator.live_code(instance_id),
+                account.qr_codes.of(instance_id, with_code=not self._phone_number),
                 self._phone_number,
                 may_log_out=self._may_log_out,
             )
-            with coordinator.linking(instance_id), suppress(Closed):
+            with account.problems.linking(instance_id), suppress(Closed):
                 async with aclosing(pairings):
                     async for pairing in pairings:
-                        self._async_show_pairing(pairing)
+                        self._async_show(pairing)
                 rejected = self._pairing.phase is Phase.UNAUTHORIZED
-                if rejected and coordinator.provider.closed:
+                if rejected and account.provider.closed:
                     # the account may have another API key by now
                     continue
                 if rejected:
-                    coordinator.async_start_reauth()
+                    account.coordinator.async_start_reauth()
                 return
-        self._async_show_pairing(Pairing(phase=Phase.ACCOUNT_GONE))
+        self._async_show(Pairing(phase=Phase.ACCOUNT_GONE))
 
-    async def _async_wait_for_account(self) -> GatewayCoordinator | None:
-        """Return the account's coordinator, None if the account is gone."""
+    async def _async_wait_for_account(self) -> Account | None:
+        """Return the account when it is loaded, None if it is gone."""
         deadline = monotonic() + RELOAD_TIME
         entry_id = self.entry.entry_id
         while monotonic() < deadline and self.hass.config_entries.async_get_entry(
@@ -171,7 +170,7 @@ class PairingProgress(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
         return None
 
     @callback
-    def _async_show_pairing(self, pairing: Pairing) -> None:
+    def _async_show(self, pairing: Pairing) -> None:
         self._pairing = pairing
         if pairing.phase in {Phase.SCAN, Phase.ENTER_CODE}:
             # an instance that shows codes has no link to lose

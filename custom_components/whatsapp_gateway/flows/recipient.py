@@ -16,18 +16,17 @@ from homeassistant.const import CONF_NAME
 from homeassistant.data_entry_flow import AbortFlow
 
 from ..const import CONF_CHAT_ID, CONF_INSTANCE_ID
-from ..messages.number_check import async_find_person
 from ..messages.phone_number import example_of
 from ..messages.recipients import parse_chat, recipients_of, subentry_unique_id
 from ..providers.messages import digits_of
-from ..providers.models import Feature, GatewayError
-from ..texts import async_explain_error, escape_markdown
+from ..providers.models import GatewayError
+from ..texts import escape_markdown
 from .forms import TEXT, choose_or_enter, select_one
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..coordinator import GatewayConfigEntry, GatewayCoordinator
+    from ..account import Account, GatewayConfigEntry
     from ..providers.messages import Chat
     from ..providers.models import Instance
 
@@ -48,8 +47,8 @@ class RecipientFlow(ConfigSubentryFlow):
     _message = ""
 
     @property
-    def _coordinator(self) -> GatewayCoordinator:
-        """Return the account's present coordinator; abort if there is none."""
+    def _account(self) -> Account:
+        """Return the account; abort if it isn't loaded."""
         entry: GatewayConfigEntry = self._get_entry()
         if entry.state is not ConfigEntryState.LOADED:
             raise AbortFlow("account_unavailable")
@@ -59,7 +58,7 @@ class RecipientFlow(ConfigSubentryFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
         """Choose the instance that sends the messages; a single one is taken."""
-        instances = self._coordinator.data
+        instances = self._account.coordinator.data
         if not instances:
             return self.async_abort(reason="no_instances")
         if user_input is None and len(instances) > 1:
@@ -68,20 +67,20 @@ class RecipientFlow(ConfigSubentryFlow):
             return self.async_show_form(step_id="user", data_schema=schema)
         chosen = user_input[CONF_INSTANCE] if user_input else next(iter(instances))
         if chosen not in instances:
-            reason = await self._coordinator.async_reason_missing(chosen)
+            reason = await self._account.async_reason_missing(chosen)
             return self.async_abort(reason=reason)
         self._instance = instances[chosen]
         return await self._async_list_chats()
 
     async def _async_list_chats(self) -> SubentryFlowResult:
         """Go on with the gateway's list of chats, if there is one."""
-        coordinator, self._chats, self._listed = self._coordinator, {}, {}
-        if Feature.CHATS in coordinator.provider.features:
+        account, self._chats, self._listed = self._account, {}, {}
+        if (listed := account.provider.chats) is not None:
             try:
-                chats = await coordinator.provider.chats(self._instance.id)
+                chats = await listed.list_chats(self._instance.id)
             except GatewayError as err:
                 # a phone number can be entered without the list
-                self._message = await async_explain_error(coordinator, err)
+                self._message = await account.async_explain(err)
                 return self._show("number", errors={"base": "no_chats"})
             self._chats = {chat.id: chat for chat in chats}
         if self._chats:
@@ -106,10 +105,10 @@ class RecipientFlow(ConfigSubentryFlow):
         """Add a recipient if messages can be sent to it."""
         errors = {}
         if user_input is not None:
-            found, error = await self._async_find(user_input[CONF_RECIPIENT])
-            unique_id = subentry_unique_id(self._instance.id, found)
-            listed = self._chats.get(found)
-            name = user_input.get(CONF_NAME, "").strip() or (listed and listed.name)
+            chat_id, error = await self._async_find(user_input[CONF_RECIPIENT])
+            unique_id = subentry_unique_id(self._instance.id, chat_id)
+            chat = self._chats.get(chat_id)
+            name = user_input.get(CONF_NAME, "").strip() or (chat and chat.name)
             if error:
                 field = "base" if error == "gateway_error" else CONF_RECIPIENT
                 errors = {field: error}
@@ -121,7 +120,7 @@ class RecipientFlow(ConfigSubentryFlow):
             elif not name:
                 errors = {CONF_NAME: "name_required"}
             else:
-                data = {CONF_INSTANCE_ID: self._instance.id, CONF_CHAT_ID: found}
+                data = {CONF_INSTANCE_ID: self._instance.id, CONF_CHAT_ID: chat_id}
                 return self.async_create_entry(
                     title=name, data=data, unique_id=unique_id
                 )
@@ -132,16 +131,19 @@ class RecipientFlow(ConfigSubentryFlow):
         if entered in self._listed:
             return self._listed[entered], ""
         try:
-            found = parse_chat(entered, self.hass.config.country)
+            chat_id = parse_chat(entered, self.hass.config.country)
         except ValueError:
             return "", "invalid_recipient"
-        coordinator, digits = self._coordinator, digits_of(found)
-        if digits is None or Feature.NUMBER_CHECK not in coordinator.provider.features:
-            return found, ""
+        account, digits = self._account, digits_of(chat_id)
+        number_check = account.provider.number_check
+        if digits is None or number_check is None:
+            return chat_id, ""
         try:
-            person = await async_find_person(coordinator, self._instance.id, digits)
+            person = await account.memory.checked_numbers.async_check(
+                number_check, self._instance.id, digits
+            )
         except GatewayError as err:
-            self._message = await async_explain_error(coordinator, err)
+            self._message = await account.async_explain(err)
             return "", "gateway_error"
         return (person, "") if person else ("", "not_on_whatsapp")
 
@@ -175,12 +177,12 @@ class RecipientFlow(ConfigSubentryFlow):
     ) -> SubentryFlowResult:
         """Show the form of a new recipient."""
         name = vol.Optional if step_id == "chat" else vol.Required
-        known = {
+        present = {
             recipient.chat_id
             for recipient in recipients_of(self._get_entry())
             if recipient.instance_id == self._instance.id
         }
-        chats = (chat for chat in self._chats.values() if chat.id not in known)
+        chats = (chat for chat in self._chats.values() if chat.id not in present)
         country = self.hass.config.country
         self._listed = ids_by_label(chats, country)
         recipient = choose_or_enter(self._listed) if step_id == "chat" else TEXT
@@ -210,7 +212,7 @@ def ids_by_label(chats: Iterable[Chat], country: str | None) -> dict[str, str]:
     ]
     named.sort(key=lambda item: item[:2])
     counts = Counter(text for _, text, _ in named)
-    found = {}
+    chat_ids = {}
     for _, text, chat in named:
         label = address = _address(chat)
         if name := chat.name:
@@ -218,8 +220,8 @@ def ids_by_label(chats: Iterable[Chat], country: str | None) -> dict[str, str]:
             ambiguous = counts[text] > 1 or name.endswith(")")
             ambiguous |= _is_of_another(name, chat.id, country)
             label = f"{name} ({address})" if ambiguous else name
-        found[label] = chat.id
-    return found
+        chat_ids[label] = chat.id
+    return chat_ids
 
 
 def _is_of_another(name: str, chat_id: str, country: str | None) -> bool:

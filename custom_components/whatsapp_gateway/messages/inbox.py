@@ -24,10 +24,12 @@ from .recipients import recipients_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from homeassistant.core import CALLBACK_TYPE
+    from homeassistant.config_entries import ConfigEntry
+    from homeassistant.core import CALLBACK_TYPE, HomeAssistant
 
-    from ..coordinator import GatewayCoordinator
+    from ..providers.base import Provider
     from ..providers.messages import IncomingMessage, MessageEvent
+    from .memory import Memory
     from .sent import Sending, SentMessages
 
     type Listener = Callable[[IncomingMessage], None]
@@ -37,11 +39,10 @@ MAX_REMEMBERED = 1_000
 """Number of messages of which another copy is recognized."""
 MAX_FILES = 256
 """Number of messages whose files can be downloaded."""
-# all in seconds
-MAX_AGE = 300.0
+MAX_AGE_SECONDS = 300.0
 """Older messages are dropped: a gateway that has just linked reports past ones."""
-SPACING = 0.002
-"""Between two messages: before 2026.8, Home Assistant takes two in the same
+SPACING_SECONDS = 0.002
+"""Time between two messages: before 2026.8, Home Assistant takes two in the same
 millisecond for one."""
 
 _LOGGER = logging.getLogger(__name__)
@@ -50,9 +51,18 @@ _LOGGER = logging.getLogger(__name__)
 class Inbox:
     """The messages of an account on their way to the event entities."""
 
-    def __init__(self, coordinator: GatewayCoordinator) -> None:
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        entry: ConfigEntry,
+        provider: Provider,
+        memory: Memory,
+    ) -> None:
         """Hand nothing over until `async_run` is called."""
-        self._coordinator = coordinator
+        self._hass = hass
+        self._entry = entry
+        self._provider = provider
+        self._memory = memory
         self._queue: deque[IncomingMessage] = deque()
         self._arrived = asyncio.Event()
         self._remembered: dict[tuple[str, str, MessageEvent], None] = {}
@@ -67,21 +77,15 @@ class Inbox:
         """Number of messages that were not handed over, by the reason."""
 
     @property
-    def _sent(self) -> SentMessages:
-        return self._coordinator.memory.sent
-
-    @property
     def _sent_by_others(self) -> list[SentMessages]:
-        coordinator = self._coordinator
-        return async_sent_by_others(coordinator.hass, coordinator.memory)
+        return async_sent_by_others(self._hass, self._memory)
 
     @property
     def receive(self) -> Receive:
         """Whose messages the user wants to receive."""
-        if Feature.RECEIVING not in self._coordinator.provider.features:
+        if Feature.RECEIVING not in self._provider.features:
             return Receive.NO
-        options = self._coordinator.config_entry.options
-        return Receive(options.get(CONF_RECEIVE, Receive.NO))
+        return Receive(self._entry.options.get(CONF_RECEIVE, Receive.NO))
 
     @property
     def queued(self) -> int:
@@ -110,7 +114,7 @@ class Inbox:
         if self.receive is Receive.NO:
             # the gateway may report messages for a moment after this is turned off
             self.dropped["off"] += 1
-        elif (dt_util.utcnow() - message.sent_at).total_seconds() > MAX_AGE:
+        elif (dt_util.utcnow() - message.sent_at).total_seconds() > MAX_AGE_SECONDS:
             self.dropped["old"] += 1
         elif key in self._remembered:
             self.dropped["duplicate"] += 1
@@ -120,10 +124,10 @@ class Inbox:
         else:
             remember(self._remembered, key, None, MAX_REMEMBERED)
             if message.from_me and (sending := self._on_its_way(message)):
-                self._coordinator.config_entry.async_create_background_task(
-                    self._coordinator.hass,
+                self._entry.async_create_background_task(
+                    self._hass,
                     self._async_hold(message, sending),
-                    f"{self._coordinator.name} own message",
+                    f"{self._entry.title} own message",
                 )
             else:
                 self._enqueue(message)
@@ -132,7 +136,7 @@ class Inbox:
         """Return a message that is being sent and may be this one."""
         own = (
             one
-            for one in self._sent.on_their_way
+            for one in self._memory.sent.on_their_way
             if one.instance_id == message.instance_id
         )
         others = (
@@ -159,7 +163,7 @@ class Inbox:
     def _warn(self) -> None:
         if not self._warned:
             self._warned = True
-            name = self._coordinator.name
+            name = self._entry.title
             _LOGGER.warning("Messages of %s arrive too fast, some are dropped", name)
 
     async def async_run(self) -> None:
@@ -174,14 +178,15 @@ class Inbox:
                 await asyncio.sleep(0)
             else:
                 self._hand_over(message)
-                await asyncio.sleep(SPACING)
+                await asyncio.sleep(SPACING_SECONDS)
 
     async def _async_filter(self, message: IncomingMessage) -> IncomingMessage | None:
         """Return a message with phone numbers if the user wants to receive it."""
         chats = self._chats(message.instance_id)
         wanted = chats is None or message.chat_id in chats
-        if wanted or message.chat_id.endswith(LID):
-            message = await self._coordinator.provider.complete(message)
+        messages = self._provider.messages
+        if messages and (wanted or message.chat_id.endswith(LID)):
+            message = await messages.resolve_lids(message)
         if message.from_me and self._is_sent(message):
             self.dropped["sent_by_us"] += 1
             return None
@@ -193,7 +198,7 @@ class Inbox:
     def _is_sent(self, message: IncomingMessage) -> bool:
         """Return whether an own message was sent by Home Assistant."""
         by_others = (sent.has(message.id) for sent in self._sent_by_others)
-        return self._sent.recognize(message) or any(by_others)
+        return self._memory.sent.recognize(message) or any(by_others)
 
     def _chats(self, instance_id: str) -> set[str] | None:
         """Return the IDs of the chats whose messages are wanted, None for all."""
@@ -201,12 +206,12 @@ class Inbox:
             return None
         return {
             recipient.chat_id
-            for recipient in recipients_of(self._coordinator.config_entry)
+            for recipient in recipients_of(self._entry)
             if recipient.instance_id == instance_id
         }
 
     def _hand_over(self, message: IncomingMessage) -> None:
-        self._coordinator.memory.questions.offer(message)
+        self._memory.questions.offer(message)
         if (listener := self._listeners.get(message.instance_id)) is None:
             # the entity is disabled, or not added yet
             self.dropped["no_entity"] += 1

@@ -13,6 +13,7 @@ from homeassistant.components.http import HomeAssistantView
 from homeassistant.core import HassJob, callback
 from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.network import NoURLAvailableError, get_url
+from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN
 from ..providers.message_parsing import remember
@@ -109,3 +110,13 @@ class MediaView(HomeAssistantView):
         return web.Response(
             headers={**offer.headers, "Content-Length": str(len(offer.content))}
         )
+
+
+MEDIA_VIEW: HassKey[MediaView] = HassKey(f"{DOMAIN}_media_view")
+
+
+@callback
+def async_setup_media_view(hass: HomeAssistant) -> None:
+    """Serve files to gateways; `MEDIA_VIEW` is the key of the view."""
+    hass.data[MEDIA_VIEW] = view = MediaView(hass)
+    hass.http.register_view(view)

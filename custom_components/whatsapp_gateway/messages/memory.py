@@ -8,14 +8,13 @@ from homeassistant.core import callback
 from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN
+from .number_check import CheckedNumbers
 from .questions import Questions
 from .replies import AutomaticReplies
 from .sent import SentMessages
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
-
-    from .number_check import CheckedNumber
 
 
 class Memory:
@@ -29,8 +28,7 @@ class Memory:
         self.sent = SentMessages()
         self.replies = replies
         self.questions = Questions(self.sent)
-        self.checked_numbers: dict[tuple[str, str], CheckedNumber] = {}
-        """What is known about phone numbers, by instance and digits."""
+        self.checked_numbers = CheckedNumbers()
 
 
 MEMORIES: HassKey[dict[str, Memory]] = HassKey(f"{DOMAIN}_memories")

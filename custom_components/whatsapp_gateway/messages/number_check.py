@@ -7,16 +7,14 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from ..providers.message_parsing import remember
-from ..providers.messages import PERSON
-from ..providers.models import Feature
 
 if TYPE_CHECKING:
-    from ..coordinator import GatewayCoordinator
+    from ..providers.capabilities import NumberCheck
 
 CHECK_VALID_SECONDS: Final = 24 * 60 * 60.0
-"""Seconds after which a number is checked again."""
+"""Time after which a number is checked again."""
 UNKNOWN_VALID_SECONDS: Final = 5 * 60.0
-"""The same for a number without WhatsApp, which may get it at any time."""
+"""Time after which a number without WhatsApp is checked again: it may get it soon."""
 MAX_CHECKED: Final = 1000
 """Number of answers of an account that are remembered."""
 
@@ -37,30 +35,30 @@ class CheckedNumber:
         return monotonic() - self.checked_at < valid
 
 
-def checked_number(
-    coordinator: GatewayCoordinator, instance_id: str, phone_number: str
-) -> CheckedNumber | None:
-    """Return what is known about a phone number (digits), None if it has to be checked.
+class CheckedNumbers:
+    """What the gateway of an account has answered about phone numbers."""
 
-    If the gateway can't check numbers, they are believed.
-    """
-    if Feature.NUMBER_CHECK not in coordinator.provider.features:
-        return CheckedNumber(chat_id=phone_number + PERSON, checked_at=monotonic())
-    known = coordinator.memory.checked_numbers.get((instance_id, phone_number))
-    return known if known and known.is_valid else None
+    def __init__(self) -> None:
+        """Create an empty record."""
+        self._answers: dict[tuple[str, str], CheckedNumber] = {}
+        """By instance and digits."""
 
+    def answer(self, instance_id: str, digits: str) -> CheckedNumber | None:
+        """Return what is known about a phone number, None if it has to be checked."""
+        known = self._answers.get((instance_id, digits))
+        return known if known and known.is_valid else None
 
-async def async_find_person(
-    coordinator: GatewayCoordinator, instance_id: str, phone_number: str
-) -> str | None:
-    """Check a phone number (digits); return its chat, None if it has no WhatsApp.
+    async def async_check(
+        self, number_check: NumberCheck, instance_id: str, digits: str
+    ) -> str | None:
+        """Ask for the chat of a phone number; return None if it has no WhatsApp.
 
-    Raises a `GatewayError` if the gateway can't tell.
-    """
-    checked, key = coordinator.memory.checked_numbers, (instance_id, phone_number)
-    # an older answer isn't believed if this one is missing
-    checked.pop(key, None)
-    chat_id = await coordinator.provider.find_person(instance_id, phone_number)
-    answer = CheckedNumber(chat_id=chat_id, checked_at=monotonic())
-    remember(checked, key, answer, MAX_CHECKED)
-    return chat_id
+        Raises a `GatewayError` if the gateway can't tell.
+        """
+        key = instance_id, digits
+        # an older answer isn't believed if this one is missing
+        self._answers.pop(key, None)
+        chat_id = await number_check.find_person(instance_id, digits)
+        answer = CheckedNumber(chat_id=chat_id, checked_at=monotonic())
+        remember(self._answers, key, answer, MAX_CHECKED)
+        return chat_id

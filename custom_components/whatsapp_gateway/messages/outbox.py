@@ -12,22 +12,24 @@ from typing import TYPE_CHECKING
 
 from homeassistant.exceptions import HomeAssistantError
 
-from ..providers.messages import digits_or_id
+from ..providers.messages import digits_or_id, next_sequence
 from ..providers.models import GatewayError, RateLimited
-from ..texts import async_explain_error, failed
-from .number_check import async_find_person, checked_number
+from ..texts import async_explain_error, failed, translated_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Container
 
-    from ..coordinator import GatewayCoordinator
+    from homeassistant.core import HomeAssistant
+
+    from ..providers.base import Provider
     from ..providers.messages import OutgoingMessage, SentMessage
+    from .memory import Memory
     from .sent import Sending
 
 MAX_WAITING = 50
 """Number of messages of an instance that wait; an automation may run wild."""
-PAUSE = (1.0, 3.0)
-"""Shortest and longest pause between messages to different chats, in seconds."""
+PAUSE_SECONDS = (1.0, 3.0)
+"""Shortest and longest pause between messages to different chats."""
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -44,10 +46,6 @@ class _Queue:
     last_chat: str | None = None
     next_at: float = 0.0
     """When a message to another chat may be sent, of the monotonic clock."""
-    messages: int = 0
-    """Number of messages so far."""
-    polled_for: int = 0
-    """Number of messages for which a poll has found no connection."""
 
     async def async_pause(self) -> None:
         """Wait until a message to another chat may be sent."""
@@ -55,7 +53,7 @@ class _Queue:
 
     def begin_pause(self) -> None:
         """Note that WhatsApp has been asked for something about a chat."""
-        self.next_at = monotonic() + uniform(*PAUSE)  # noqa: S311
+        self.next_at = monotonic() + uniform(*PAUSE_SECONDS)  # noqa: S311
 
 
 class Outbox:
@@ -65,10 +63,36 @@ class Outbox:
     write to many chats in quick succession.
     """
 
-    def __init__(self, coordinator: GatewayCoordinator) -> None:
-        """Send through the gateway of an account."""
-        self._coordinator = coordinator
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        name: str,
+        provider: Provider,
+        memory: Memory,
+        *,
+        check_connected: Callable[[str, int], Awaitable[None]],
+        start_reauth: Callable[[], None],
+    ) -> None:
+        """Send through the gateway of an account.
+
+        `check_connected` raises a translated error if an instance can't send a message
+        with this order of arrival, `start_reauth` asks for another API key.
+        """
+        self._hass = hass
+        self._name = name
+        self._provider = provider
+        self._memory = memory
+        self._check_connected = check_connected
+        self._start_reauth = start_reauth
         self._queues: dict[str, _Queue] = {}
+
+    def keep(self, instance_ids: Container[str]) -> None:
+        """Forget the queues of all other instances."""
+        self._queues = {
+            key: queue
+            for key, queue in self._queues.items()
+            if key in instance_ids or queue.waiting
+        }
 
     async def async_send(
         self,
@@ -87,15 +111,14 @@ class Outbox:
         takes its message back, unless it is on its way already. Raises a translated
         `HomeAssistantError`.
         """
-        self._forget()
         queue = self._queues.setdefault(instance_id, _Queue())
         if queue.waiting >= MAX_WAITING:
             raise failed("too_many_messages", max_waiting=str(MAX_WAITING))
-        task = self._coordinator.hass.async_create_background_task(
+        task = self._hass.async_create_background_task(
             self._async_take_turn(
                 queue, instance_id, chat_id, message, started, to_check=to_check
             ),
-            f"{self._coordinator.name} message",
+            f"{self._name} message",
         )
         try:
             sent = await asyncio.shield(task)
@@ -106,14 +129,6 @@ class Outbox:
         if isinstance(sent, HomeAssistantError):
             raise sent
         return sent
-
-    def _forget(self) -> None:
-        """Forget the queues of instances that are gone."""
-        self._queues = {
-            instance_id: queue
-            for instance_id, queue in self._queues.items()
-            if instance_id in self._coordinator.data or queue.lock.locked()
-        }
 
     async def _async_take_turn(
         self,
@@ -127,10 +142,10 @@ class Outbox:
     ) -> SentMessage | HomeAssistantError:
         """Send a message; return an error, since nobody may wait for it any more."""
         queue.waiting += 1
-        number = queue.messages = queue.messages + 1
+        sequence = next_sequence()
         try:
             async with queue.lock:
-                await self._async_check_connected(queue, instance_id, number)
+                await self._check_connected(instance_id, sequence)
                 if to_check:
                     chat_id = await self._async_check_number(
                         queue, instance_id, chat_id
@@ -153,22 +168,24 @@ class Outbox:
         build: Callable[[], OutgoingMessage],
         started: Callable[[Sending], None],
     ) -> SentMessage:
-        provider, memory = self._coordinator.provider, self._coordinator.memory
+        sent_messages = self._memory.sent
+        if (messages := self._provider.messages) is None:
+            raise failed("no_messages", provider=self._provider.name)
 
         async def send() -> SentMessage:
             message = build()
             queue.sending = asyncio.current_task()
             try:
-                with memory.sent.sending(instance_id, chat_id, message) as sending:
+                with sent_messages.sending(instance_id, chat_id, message) as sending:
                     started(sending)
-                    answer = await provider.send(instance_id, chat_id, message)
+                    answer = await messages.send(instance_id, chat_id, message)
                     sending.message_id = answer.id
                 return answer
             finally:
                 queue.sending = None
 
         try:
-            with self._coordinator.translated_errors():
+            with translated_errors(self._start_reauth):
                 sent = await _async_patiently(send)
             if sent.chat_id not in {chat_id, None}:
                 _LOGGER.debug("WhatsApp has another chat for the number of a message")
@@ -184,48 +201,33 @@ class Outbox:
 
         WhatsApp also bans numbers that look many others up in quick succession.
         """
-        coordinator, digits = self._coordinator, digits_or_id(chat_id)
-        if (known := checked_number(coordinator, instance_id, digits)) is not None:
-            if known.chat_id is None:
-                raise failed("not_on_whatsapp")
-            return known.chat_id
-        await queue.async_pause()
-        find = partial(async_find_person, coordinator, instance_id, digits)
-        person = None
-        try:
-            person = await _async_patiently(find)
-        except GatewayError as err:
-            reason = await async_explain_error(coordinator, err)
-            raise failed("number_not_checked", reason=reason) from err
-        finally:
-            if person is None:
-                queue.begin_pause()
+        if (number_check := self._provider.number_check) is None:
+            return chat_id
+        numbers, digits = self._memory.checked_numbers, digits_or_id(chat_id)
+        if (known := numbers.answer(instance_id, digits)) is not None:
+            person = known.chat_id
+        else:
+            check = partial(numbers.async_check, number_check, instance_id, digits)
+            person = await self._async_ask_for_number(queue, check)
         if person is None:
             raise failed("not_on_whatsapp")
         return person
 
-    async def _async_check_connected(
-        self, queue: _Queue, instance_id: str, number: int
-    ) -> None:
-        """Raise if the instance can't send.
-
-        The last poll may be some time ago. But there is only one for all messages that
-        wait.
-        """
-        coordinator = self._coordinator
-        if coordinator.provider.closed:
-            raise failed("account_unavailable")
-        if coordinator.is_connected(instance_id):
-            return
-        if number > queue.polled_for:
-            messages = queue.messages
-            await coordinator.async_refresh()
-            if coordinator.is_connected(instance_id):
-                return
-            queue.polled_for = messages
-        if (instance := coordinator.data.get(instance_id)) is None:
-            raise failed("not_found")
-        raise failed("not_connected", name=instance.name)
+    async def _async_ask_for_number(
+        self, queue: _Queue, check: Callable[[], Awaitable[str | None]]
+    ) -> str | None:
+        """Ask the gateway for the chat of a phone number when its turn comes."""
+        await queue.async_pause()
+        person = None
+        try:
+            person = await _async_patiently(check)
+        except GatewayError as err:
+            reason = await async_explain_error(self._hass, err, self._start_reauth)
+            raise failed("number_not_checked", reason=reason) from err
+        finally:
+            if person is None:
+                queue.begin_pause()
+        return person
 
 
 async def _async_patiently[T](ask: Callable[[], Awaitable[T]]) -> T:

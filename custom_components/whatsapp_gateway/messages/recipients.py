@@ -9,8 +9,9 @@ from homeassistant.const import Platform
 from homeassistant.core import callback
 from homeassistant.helpers import entity_registry as er
 
-from ..const import CONF_CHAT_ID, CONF_GATEWAY, CONF_INSTANCE_ID, DOMAIN
-from ..providers.messages import PERSON, chat_id
+from ..const import CONF_CHAT_ID, CONF_INSTANCE_ID, DOMAIN
+from ..devices import unique_id
+from ..providers.messages import PHONE_SUFFIX, chat_id
 from .phone_number import parse_phone_number, plain_text
 
 if TYPE_CHECKING:
@@ -50,11 +51,6 @@ def recipient_of(subentry: ConfigSubentry) -> Recipient:
     )
 
 
-def recipient_unique_id(entry: ConfigEntry, subentry_id: str) -> str:
-    """Return the unique ID of the entity and the device of a recipient."""
-    return f"{entry.data[CONF_GATEWAY]}_{subentry_id}"
-
-
 def subentry_unique_id(instance_id: str, chat_id: str) -> str:
     """Return the unique ID of a recipient's subentry."""
     return f"{instance_id}_{chat_id}"
@@ -68,7 +64,7 @@ def parse_chat(address: str, country: str | None) -> str:
     if is_chat_id(address):
         return chat_id(plain_text(address))
     if digits := parse_phone_number(address, country):
-        return digits + PERSON
+        return digits + PHONE_SUFFIX
     raise ValueError
 
 
@@ -77,7 +73,7 @@ def is_chat_id(address: str) -> bool:
     return "@" in address
 
 
-def shortened(address: str) -> str:
+def masked(address: str) -> str:
     """Return the end of a phone number or chat ID, for errors: they are logged."""
     name, at, domain = address.strip().partition("@")
     return f"…{name[-4:]}{at}{domain}"
@@ -88,6 +84,6 @@ def async_entity_id_of(
     hass: HomeAssistant, entry: ConfigEntry, recipient: Recipient
 ) -> str | None:
     """Return the ID of the notify entity of a recipient, None if it has none."""
-    unique_id = recipient_unique_id(entry, recipient.subentry_id)
-    registry = er.async_get(hass)
-    return registry.async_get_entity_id(Platform.NOTIFY, DOMAIN, unique_id)
+    return er.async_get(hass).async_get_entity_id(
+        Platform.NOTIFY, DOMAIN, unique_id(entry, recipient.subentry_id)
+    )

@@ -21,32 +21,25 @@ from ..providers.models import (
     Unauthorized,
     Unreachable,
 )
-from .live_code import OVERDUE_INTERVAL
+from .qr_code import LOOK_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from .live_code import LiveCode
+    from ..providers.capabilities import PairingCodes
+    from .qr_code import QrCodeFeed
 
-# all in seconds
-LOOK_INTERVAL = 2.0
-GRACE = 5.0
-"""How long a session may look stopped after its start, or after a scan."""
-FAILED_AGAIN = 15.0
-"""How long a session has to be seen as failed after its restart to be logged out."""
-FAILED_INTERVAL = 0.5
-"""Between two looks meanwhile: some sessions start for 0.4 s only, and fail again."""
-EVENT_INTERVAL = 0.2
-"""Between an event and the look at what has changed."""
-PATIENCE = 30.0
+DEADLINE_SECONDS = 290.0
+UNREACHABLE_SECONDS = 30.0
 """How long the gateway may be unreachable."""
-CREATED_GRACE = 30.0
-"""How long a session may look as if it had never been started, after its start."""
-DEADLINE = 290.0
-CODE_PATIENCE = 20.0
+FAILED_AGAIN_SECONDS = 15.0
+"""How long a session has to be seen as failed after its restart to be logged out."""
+FAILED_INTERVAL_SECONDS = 0.5
+"""Time between two looks meanwhile: some sessions start for 0.4 s, and fail again."""
+NO_CODE_SECONDS = 20.0
 """How long an instance may wait without a pairing code; twice that with its start."""
-CODE_RETRY = 5.0
-"""Between two requests for a pairing code, if the first one failed."""
+CODE_RETRY_SECONDS = 5.0
+"""Time between two requests for a pairing code, if the first one failed."""
 
 
 class Phase(StrEnum):
@@ -83,16 +76,27 @@ ONGOING = frozenset(
         Phase.LINKING,
     }
 )
-DOWN = frozenset(
-    {InstanceStatus.CREATED, InstanceStatus.DISCONNECTED, InstanceStatus.FAILED}
-)
-"""Statuses of a session that has to be started."""
+GRACE = {
+    InstanceStatus.CREATED: 30.0,
+    InstanceStatus.DISCONNECTED: 5.0,
+    InstanceStatus.FAILED: 5.0,
+}
+"""Seconds for which a session may look stopped after its start, or after a scan."""
 FAILURES = {
     Phase.SCAN: Phase.EXPIRED,
     Phase.ENTER_CODE: Phase.EXPIRED,
     Phase.PASSKEY: Phase.NO_PASSKEY,
 }
 """How a pairing without success ends, by its last phase; `FAILED` for all others."""
+ERRORS = (
+    (NotFound, Phase.GONE, LOOK_SECONDS),
+    (Unauthorized, Phase.UNAUTHORIZED, 0.0),
+    (CodeRejected, Phase.REJECTED, UNREACHABLE_SECONDS),
+    (Rejected, Phase.REJECTED, 0.0),
+    (BadResponse, Phase.UNEXPECTED, UNREACHABLE_SECONDS),
+    (GatewayError, Phase.UNREACHABLE, UNREACHABLE_SECONDS),
+)
+"""How a pairing ends by an error, and the seconds for which that has to last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +111,7 @@ class Pairing:
 
 
 async def pair(
-    live_code: LiveCode, phone_number: str | None = None, *, may_log_out: bool = True
+    feed: QrCodeFeed, phone_number: str | None = None, *, may_log_out: bool = True
 ) -> AsyncGenerator[Pairing]:
     """Yield what to show whenever it changes, and finally the outcome.
 
@@ -117,7 +121,11 @@ async def pair(
     `may_log_out` it ends with `NEEDS_LOGOUT` then. Ends after 5 minutes at the latest.
     Raises `Closed` if the account is unloaded meanwhile.
     """
-    watch = _CodeWatch(live_code, phone_number) if phone_number else _Watch(live_code)
+    codes = feed.provider.pairing_codes
+    if phone_number and codes:
+        watch: _QrCodeWatch = _PairingCodeWatch(feed, codes, phone_number)
+    else:
+        watch = _QrCodeWatch(feed)
     watch.may_log_out = may_log_out
     shown = None
     while shown is None or shown.phase in ONGOING:
@@ -126,97 +134,82 @@ async def pair(
             yield pairing
 
 
-class _Watch:
+class _QrCodeWatch:
     """State of one pairing by QR code; all times are of the monotonic clock."""
 
-    def __init__(self, live_code: LiveCode) -> None:
-        self.live_code = live_code
-        self.deadline = monotonic() + DEADLINE
+    def __init__(self, feed: QrCodeFeed) -> None:
+        self.feed = feed
+        self.provider = feed.provider
+        self.instance_id = feed.instance_id
+        self.deadline = monotonic() + DEADLINE_SECONDS
         self.phase = Phase.WAITING
-        self.first = True
-        self.started = False
         self.may_log_out = True
+        self.started = False
         self.started_without_code = False
         """Whether the session has shown no code since this pairing has started it."""
         self.restarted = False
         """Whether this pairing has restarted the session when it had failed."""
+        self.logged_out = False
+        self.down_since: float | None = None
         self.failed_since: float | None = None
         """Since when all looks have found the session failed."""
-        self.logged_out = False
-        self.look_at = 0.0
-        self.events = live_code.events
-        self.down_since: float | None = None
-        self.failing_since: float | None = None
-        self.missing_since: float | None = None
+        self.errors_since: dict[Phase, float] = {}
+        """Since when there are only errors, by the phase to which they lead."""
+        # an answer from before the pairing may be out of date
+        feed.wake(has_code=True)
 
     async def next(self) -> Pairing:
-        """Look at the instance once more, or hide a code that expires before that."""
-        ends_at = self._hide_at()
+        """Look at the instance once more, or hide a code that ends before that."""
+        shows_code = self.phase is Phase.SCAN and self.feed.png
+        ends_at = self.feed.ends_at if shows_code else self.deadline
         try:
-            async with asyncio.timeout(max(0.0, ends_at - monotonic())):
-                await self._wait()
+            async with asyncio.timeout(min(ends_at, self.deadline) - monotonic()):
+                await self.feed.wait()
                 return await self._look()
         except TimeoutError:
-            if ends_at == self.deadline:
-                return Pairing(phase=self._failure())
-            self.look_at = self.live_code.next_look_at
+            if monotonic() >= self.deadline:
+                return Pairing(phase=FAILURES.get(self.phase, Phase.FAILED))
             return self._pairing()
-
-    async def _wait(self) -> None:
-        """Wait until the next look; an event or an unloaded account ends it early."""
-        while (wait := self.look_at - monotonic()) > 0:
-            if self.live_code.provider.closed:
-                raise Closed
-            if self.live_code.events != self.events:
-                # a flood of events must not become a flood of requests
-                await asyncio.sleep(min(wait, EVENT_INTERVAL))
-                return
-            await self.live_code.wait(min(wait, LOOK_INTERVAL))
 
     async def _look(self) -> Pairing:
         asked_at = monotonic()
-        self.events = self.live_code.events
-        self.look_at = asked_at + LOOK_INTERVAL
         try:
             self.phase = await self._advance()
         except Closed:
             raise
-        except NotFound:
-            # one answer may be wrong
-            self.missing_since = self.missing_since or asked_at
-            if asked_at - self.missing_since >= LOOK_INTERVAL:
-                return Pairing(phase=Phase.GONE)
-        except Unauthorized:
-            return Pairing(phase=Phase.UNAUTHORIZED)
         except RateLimited as err:
-            self.look_at = monotonic() + err.retry_after
-            self.failing_since = None
+            self.feed.look_at = monotonic() + err.retry_after
+            self.errors_since = {}
         except GatewayError as err:
-            if isinstance(err, Rejected) and not isinstance(err, CodeRejected):
-                return Pairing(phase=Phase.REJECTED, message=str(err))
-            self.failing_since = self.failing_since or asked_at
-            if monotonic() - self.failing_since > PATIENCE:
-                return _outcome(err)
+            phase, patience = next(
+                (phase, patience)
+                for kind, phase, patience in ERRORS
+                if isinstance(err, kind)
+            )
+            since = self.errors_since.setdefault(phase, asked_at)
+            # one answer that the instance doesn't exist may be wrong, however slow
+            until = asked_at if phase is Phase.GONE else monotonic()
+            if until - since >= patience:
+                message = str(err) if phase is Phase.REJECTED else ""
+                return Pairing(phase=phase, message=message)
         else:
-            self.failing_since = self.missing_since = None
+            self.errors_since = {}
         return self._pairing()
 
     async def _advance(self) -> Phase:
         """Look at the instance, start its session if needed, and return the phase."""
         failed_since, self.failed_since = self.failed_since, None
         status = await self._status()
-        self.first = False
-        if status is InstanceStatus.FAILED:
-            self.failed_since = failed_since or monotonic()
-        if status is InstanceStatus.CONNECTED:
-            return Phase.LINKED
         if status is None:
             return self.phase
-        if status in DOWN:
+        if status is InstanceStatus.FAILED:
+            self.failed_since = failed_since or monotonic()
+        if status in GRACE:
             return await self._bring_up(status)
         self.down_since = None
+        if status is InstanceStatus.CONNECTED:
+            return Phase.LINKED
         if status is InstanceStatus.STARTING:
-            self.look_at = monotonic() + OVERDUE_INTERVAL
             return self.phase if self.phase is Phase.WAITING else Phase.LINKING
         self.started_without_code = False
         if status is InstanceStatus.PASSKEY:
@@ -226,25 +219,24 @@ class _Watch:
 
     async def _bring_up(self, status: InstanceStatus) -> Phase:
         """Start a session, or log it out if it has failed again after its restart."""
+        failed = status is InstanceStatus.FAILED
         # some sessions only start when asked again
         if not self.started or status is InstanceStatus.CREATED:
-            await self._start(status)
+            await self._start(failed=failed)
             self.started = self.started_without_code = True
-            self.restarted = status is InstanceStatus.FAILED
-            self.failed_since = None
+            self.restarted, self.failed_since = failed, None
         now = monotonic()
         self.down_since = self.down_since or now
-        failed = status is InstanceStatus.FAILED
         if failed and self.started_without_code and self._can_recover:
             return await self._recover()
-        grace = CREATED_GRACE if status is InstanceStatus.CREATED else GRACE
-        return self._failure() if now - self.down_since > grace else self.phase
+        is_late = now - self.down_since > GRACE[status]
+        return FAILURES.get(self.phase, Phase.FAILED) if is_late else self.phase
 
     @property
     def _can_recover(self) -> bool:
         """Whether a logout may help an instance that has failed."""
         needed = {Action.RESTART, Action.LOGOUT}
-        return needed <= self.live_code.provider.actions and not self.logged_out
+        return needed <= self.provider.actions and not self.logged_out
 
     async def _recover(self) -> Phase:
         """Restart a failed session, and log it out if it fails again all the time.
@@ -253,71 +245,56 @@ class _Watch:
         then, has also failed most of the time.
         """
         failed_for = monotonic() - (self.failed_since or monotonic())
-        if self.restarted and failed_for > FAILED_AGAIN:
+        if self.restarted and failed_for > FAILED_AGAIN_SECONDS:
             return await self._log_out() if self.may_log_out else Phase.NEEDS_LOGOUT
-        if not self.restarted and failed_for > GRACE:
-            await self._start(InstanceStatus.FAILED)
+        if not self.restarted and failed_for > GRACE[InstanceStatus.FAILED]:
+            await self._start(failed=True)
             self.restarted, self.failed_since = True, None
-        self.look_at = monotonic() + FAILED_INTERVAL
+        self.feed.look_at = monotonic() + FAILED_INTERVAL_SECONDS
         return self.phase
-
-    def _hide_at(self) -> float:
-        """Return when to hide what is shown, or when the pairing ends."""
-        shown_until = self.live_code.ends_at if self.live_code.png else self.deadline
-        return min(self.deadline, shown_until)
 
     async def _status(self) -> InstanceStatus | None:
         """Return the status of the instance."""
-        # the code of an earlier round may be left
-        return await self.live_code.look(fresh=self.first)
+        return await self.feed.look()
 
-    async def _start(self, status: InstanceStatus | None = None) -> None:
+    async def _start(self, *, failed: bool = False) -> None:
         """Start the session; one that has failed is restarted, if that is possible."""
-        provider = self.live_code.provider
-        failed = status is InstanceStatus.FAILED and Action.RESTART in provider.actions
-        action = Action.RESTART if failed else Action.CONNECT
-        await provider.perform(action, self.live_code.instance_id)
+        restart = failed and Action.RESTART in self.provider.actions
+        action = Action.RESTART if restart else Action.CONNECT
+        await self.provider.perform(action, self.instance_id)
 
     async def _log_out(self) -> Phase:
         """Log out the session, which then starts by itself or has to be started."""
-        await self.live_code.provider.perform(Action.LOGOUT, self.live_code.instance_id)
+        await self.provider.perform(Action.LOGOUT, self.instance_id)
         self.logged_out, self.started = True, False
         self.down_since = self.failed_since = None
-        self.look_at = monotonic() + LOOK_INTERVAL
+        self.feed.look_at = monotonic() + LOOK_SECONDS
         return Phase.WAITING
 
     async def _waiting(self) -> Phase:
         """Return the phase of an instance that waits to be linked."""
-        if self.live_code.png:
-            return Phase.SCAN
-        self.look_at = monotonic() + OVERDUE_INTERVAL
-        return self.phase
-
-    def _failure(self) -> Phase:
-        """Return the phase that ends a pairing without success."""
-        return FAILURES.get(self.phase, Phase.FAILED)
+        return Phase.SCAN if self.feed.png else self.phase
 
     def _pairing(self) -> Pairing:
-        if self.phase is Phase.SCAN:
-            png = self.live_code.png
-            return Pairing(phase=Phase.SCAN if png else Phase.NEXT_CODE, png=png)
-        return Pairing(phase=self.phase)
+        if self.phase is not Phase.SCAN:
+            return Pairing(phase=self.phase)
+        png = self.feed.png
+        return Pairing(phase=Phase.SCAN if png else Phase.NEXT_CODE, png=png)
 
 
-class _CodeWatch(_Watch):
+class _PairingCodeWatch(_QrCodeWatch):
     """State of one pairing by a code to enter on the phone."""
 
-    def __init__(self, live_code: LiveCode, phone_number: str) -> None:
-        super().__init__(live_code)
+    def __init__(
+        self, feed: QrCodeFeed, codes: PairingCodes, phone_number: str
+    ) -> None:
+        super().__init__(feed)
+        self.codes = codes
         self.phone_number = phone_number
+        self.first = True
         self.code: str | None = None
         self.ask_at = 0.0
-        self.has_waited = False
-        self.give_up_at = monotonic() + 2 * CODE_PATIENCE
-
-    @override
-    def _hide_at(self) -> float:
-        return self.deadline
+        self.give_up_at = monotonic() + 2 * NO_CODE_SECONDS
 
     @override
     async def _advance(self) -> Phase:
@@ -327,69 +304,45 @@ class _CodeWatch(_Watch):
 
     @override
     async def _status(self) -> InstanceStatus | None:
-        status = await self._look_up()
-        if self.first and status not in {InstanceStatus.CONNECTED, *DOWN}:
+        status = await self.feed.look()
+        if self.first and status not in {InstanceStatus.CONNECTED, *GRACE}:
             # also a session that waits already: it may do so for another phone number
             await self._start()
-            status = await self._look_up()
+            self.feed.look_at = monotonic()
+            status = await self.feed.look()
+        self.first = False
         if status is not InstanceStatus.SCAN_QR:
             self.code, self.ask_at = None, 0.0
         return status
 
-    async def _look_up(self) -> InstanceStatus | None:
-        """Return the status of the instance, without its QR code."""
-        live_code = self.live_code
-        state = await live_code.provider.link_state(
-            live_code.instance_id, with_code=False
-        )
-        return state.status
-
     @override
-    async def _start(self, status: InstanceStatus | None = None) -> None:
-        await self.live_code.provider.start_code_pairing(
-            self.live_code.instance_id, self.phone_number
-        )
-
-    @override
-    async def _log_out(self) -> Phase:
-        phase = await super()._log_out()
-        self.give_up_at = monotonic() + 2 * CODE_PATIENCE
-        return phase
+    async def _start(self, *, failed: bool = False) -> None:
+        await self.codes.start(self.instance_id, self.phone_number)
 
     @override
     async def _waiting(self) -> Phase:
         now = monotonic()
-        if not self.has_waited:
+        if not self.ask_at:
             # the time until the session has started doesn't count
-            self.has_waited, self.give_up_at = True, now + CODE_PATIENCE
+            self.give_up_at = now + NO_CODE_SECONDS
         if now >= self.ask_at:
             await self._ask(now)
         return Phase.ENTER_CODE if self.code else self.phase
 
     async def _ask(self, now: float) -> None:
         """Ask for a new code; the present one stays until there is another one."""
-        provider, self.ask_at = self.live_code.provider, now
+        self.ask_at = now
         try:
-            code = await provider.pairing_code(
-                self.live_code.instance_id, self.phone_number
-            )
+            code = await self.codes.code(self.instance_id, self.phone_number)
         except (BadResponse, Unreachable):
             # some gateways report an invalid phone number like this
-            self.ask_at = now + CODE_RETRY
+            self.ask_at = now + CODE_RETRY_SECONDS
             return
         if code:
             self.code = code
-            self.ask_at = now + (provider.pairing_code_interval or DEADLINE)
+            self.ask_at = now + (self.codes.interval or DEADLINE_SECONDS)
 
     @override
     def _pairing(self) -> Pairing:
         code = f"{self.code[:4]}-{self.code[4:]}" if self.code else ""
         return Pairing(phase=self.phase, code=code)
-
-
-def _outcome(err: GatewayError) -> Pairing:
-    """Return the outcome after an error that lasted too long."""
-    if isinstance(err, CodeRejected):
-        return Pairing(phase=Phase.REJECTED, message=str(err))
-    bad = isinstance(err, BadResponse)
-    return Pairing(phase=Phase.UNEXPECTED if bad else Phase.UNREACHABLE)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-import asyncio
-from hashlib import blake2b
 from http import HTTPStatus
 import logging
 import re
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
-from .http import SEND_TIME_LIMIT, HttpClient, dumps, probe
+from .http import PROBE_TIME_LIMIT, HttpClient
 from .models import (
     Action,
     BadResponse,
@@ -19,38 +17,39 @@ from .models import (
     Feature,
     GatewayError,
     Instance,
-    InstanceChanged,
     InstanceStatus,
     LinkState,
-    MaybeSent,
-    NoConnection,
     NotFound,
     QrCode,
     Rejected,
     TooManyInstances,
-    Unreachable,
 )
+from .parsing import loads
 from .redact import redact
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+    from collections.abc import Mapping
 
     from aiohttp import ClientSession
 
-    from .http import Answer
-    from .messages import Call, Chat, IncomingMessage, OutgoingMessage, SentMessage
+    from .capabilities import (
+        Chats,
+        Downloads,
+        Events,
+        Messages,
+        NumberCheck,
+        PairingCodes,
+        Webhooks,
+    )
 
 MAX_INSTANCES = 5000
 MAX_UNKNOWN_STATUSES = 20
 """Number of unknown status words that are logged."""
-REFUSALS = {*range(300, 500)} - {HTTPStatus.REQUEST_TIMEOUT}
-"""HTTP statuses that say that a request was not carried out.
-
-408 also comes from frameworks that stop waiting for something that goes on.
-"""
 PLAIN_NAME = re.compile("[A-Za-z0-9_-]+")
 MAX_STATUS = 60
 """Number of characters of an unknown status word that are looked at."""
+OWN_ANSWER = "own_answer"
+"""Code of our own for what only one kind of gateway answers."""
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -60,8 +59,23 @@ class Provider(ABC):
 
     Every call raises a `GatewayError`, and nothing else, if it does not succeed. The
     time limits of its requests are 10 s to read instances, 60 s to send a message or to
-    download a file, and 30 s for everything else.
+    download a file, and 30 s for everything else. What only some gateways can do are
+    objects of their own, which a provider creates in its constructor.
     """
+
+    messages: Messages | None = None
+    chats: Chats | None = None
+    number_check: NumberCheck | None = None
+    downloads: Downloads | None = None
+    events: Events | None = None
+    webhooks: Webhooks | None = None
+    pairing_codes: PairingCodes | None = None
+    has_messages: ClassVar[bool] = False
+    """Whether every account has `messages`."""
+    has_pairing_codes: ClassVar[bool] = False
+    """Whether every account has `pairing_codes`."""
+    delays_status = False
+    """Whether the last list shows an earlier status of an instance for a while."""
 
     name: ClassVar[str]
     default_url: ClassVar[str | None] = None
@@ -77,15 +91,8 @@ class Provider(ABC):
     max_name_length: ClassVar[int | None] = None
     """Limit of names that may only have letters (A to Z), digits, hyphens and
     underscores; None if names may be any text."""
-    pairing_code_interval: ClassVar[float | None] = None
-    """Seconds after which to ask for the pairing code again; None: once a round."""
     max_poll_options: ClassVar[int] = 12
     """Number of answers that a poll can have; WhatsApp itself allows 12."""
-    webhook_is_local: ClassVar[bool] = False
-    """Whether the gateway calls from the local network; else it needs a public address
-    with HTTPS."""
-    webhook_header: ClassVar[str | None] = None
-    """Name of the header in which each call to a webhook brings a secret."""
     probes: ClassVar[tuple[str, ...]]
     """Paths that show what kind of server it is, also without an API key."""
     auth_header: ClassVar[tuple[str, str]]
@@ -121,13 +128,15 @@ class Provider(ABC):
         self.instance_id = instance_id
         self._one_instance_key = instance_id is not None
         """Whether the API key only gives access to one instance, so far as is known."""
-        self.settling = False
-        """Whether the list shows an earlier status of an instance for a while."""
         self.pairing_digests: dict[str, str] = {}
         """Digests of the last pairing codes, by instance ID. The owner of the provider
         stores them and passes them to the next one."""
-        self.receives = False
-        """Whether the user wants to receive messages; set before anything is asked."""
+        self.wants_phone_numbers: set[str] = set()
+        """IDs of the instances whose phone number is needed, set before each list.
+
+        If the list of the gateway lacks phone numbers, they are asked for in the
+        background, and a later list has them.
+        """
         self._http = HttpClient(
             session,
             url,
@@ -137,14 +146,7 @@ class Provider(ABC):
             errors=self.errors,
             error_of=self._error_of,
         )
-        self._listed: list[Instance] = []
-        """The instances of the last list."""
-        self._unanswered: dict[str, frozenset[str]] = {}
-        """Names whose creation got no clear answer, with the IDs of all instances that
-        existed before."""
         self._unknown_statuses: set[str] = set()
-        self._parsed: dict[str, tuple[bytes, Any]] = {}
-        self._parsed_before: dict[str, tuple[bytes, Any]] = {}
 
     @property
     def features(self) -> Feature:
@@ -168,7 +170,6 @@ class Provider(ABC):
 
     async def instances(self) -> list[Instance]:
         """Return every instance of the account once."""
-        self._parsed_before, self._parsed = self._parsed, {}
         try:
             if self.instance_id is None:
                 found = await self._list()
@@ -182,19 +183,11 @@ class Provider(ABC):
             instances = []
         if len(instances) > MAX_INSTANCES:
             raise TooManyInstances
-        self._listed = instances
         return instances
 
     @abstractmethod
     async def _list(self) -> tuple[Instance, ...]:
         """Return everything in the list; an ID may be repeated."""
-
-    async def details(self, instances: Iterable[Instance]) -> list[Instance]:  # noqa: ARG002
-        """Return some of these instances with details that the list lacks.
-
-        Asks for a few at a time; the lists that follow have the details as well.
-        """
-        return []
 
     @abstractmethod
     async def instance(self, instance_id: str) -> Instance:
@@ -207,35 +200,11 @@ class Provider(ABC):
         instance_type: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Instance:
-        """Create an instance.
-
-        If no answer arrives, the list shows whether it was created. A repeated call
-        looks there first, so that no instance is created twice.
-        """
-        before = self._unanswered.get(name)
-        if before is not None and (created := await self._find(name, before)):
-            del self._unanswered[name]
-            return created
-        if before is None:
-            before = frozenset(instance.id for instance in self._listed)
+        """Create an instance; raises an error if it isn't known whether it exists."""
         try:
-            created = await self._create(name, instance_type, metadata)
+            return await self._create(name, instance_type, metadata)
         except NotFound as err:
             raise BadResponse("No such route") from err
-        except (Unreachable, BadResponse):
-            self._unanswered[name] = before
-            if (found := await self._find(name, before)) is None:
-                raise
-            created = found
-        self._unanswered.pop(name, None)
-        return created
-
-    async def _find(self, name: str, before: frozenset[str]) -> Instance | None:
-        """Return an instance of this name that wasn't there before."""
-        found = (
-            instance for instance in await self.instances() if instance.id not in before
-        )
-        return next((instance for instance in found if instance.name == name), None)
 
     @abstractmethod
     async def _create(
@@ -268,21 +237,6 @@ class Provider(ABC):
         May start the session, so call it only while somebody links a phone.
         """
 
-    async def start_code_pairing(self, instance_id: str, phone_number: str) -> None:  # noqa: ARG002
-        """Start the session of an instance that is to be linked by a pairing code.
-
-        `phone_number` consists of the digits of the international format.
-        """
-        await self.perform(Action.CONNECT, instance_id)
-
-    async def pairing_code(self, instance_id: str, phone_number: str) -> str | None:
-        """Return the code to enter on the phone with this number, None if not yet.
-
-        Call it only while the instance waits to be linked (`SCAN_QR`). The code has
-        eight characters and no dash; it is a secret.
-        """
-        raise NotImplementedError
-
     async def server_version(self) -> str | None:
         """Return the version of the server, None if the gateway doesn't report it.
 
@@ -293,8 +247,27 @@ class Provider(ABC):
     @classmethod
     async def recognizes(cls, session: ClientSession, url: str) -> bool:
         """Return whether a server of this kind answers at an address, without a key."""
+
+        def error_of(status: int, payload: Any) -> GatewayError | None:
+            own = isinstance(payload, dict) and cls._is_own_answer(status, payload)
+            return GatewayError(code=OWN_ANSWER) if own else None
+
+        client = HttpClient(
+            session,
+            url,
+            headers={},
+            api_key="",
+            name="Recognition",
+            errors={},
+            error_of=error_of,
+        )
         for path in cls.probes:
-            if not await probe(session, url, path, cls._is_own_answer):
+            try:
+                answer = await client.get(path, time_limit=PROBE_TIME_LIMIT)
+                error = error_of(HTTPStatus.OK, loads(answer.body))
+            except GatewayError as err:
+                error = err
+            if error is None or error.code != OWN_ANSWER:
                 return False
         return True
 
@@ -302,104 +275,6 @@ class Provider(ABC):
     @abstractmethod
     def _is_own_answer(status: int, payload: dict[str, Any]) -> bool:
         """Return whether only this gateway answers one of the `probes` like this."""
-
-    async def events(
-        self,
-    ) -> AsyncGenerator[InstanceChanged | IncomingMessage | None]:
-        """Yield what the gateway reports, None for a sign of life.
-
-        Needs the feature `EVENTS`; messages are only reported with `receives`. Ends
-        with a `GatewayError`; `Rejected`, `NotFound` and `BadResponse` mean that the
-        gateway doesn't offer this, at least now.
-        """
-        raise NotImplementedError
-        yield  # an asynchronous generator
-
-    async def register_webhook(
-        self, url: str, secret: str, instance_ids: Iterable[str]
-    ) -> dict[str, bool]:
-        """Let the gateway call an address whenever one of these instances changes.
-
-        Needs the feature `WEBHOOKS`; messages are only reported with `receives`. May be
-        repeated at any time. Returns for each instance whether it is reported: if not,
-        other software uses its only webhook, which is kept as it is. Instances that
-        can't be registered now are left out; raises an error if none can.
-        """
-        raise NotImplementedError
-
-    async def unregister_webhook(self, url: str, instance_ids: Iterable[str]) -> None:
-        """Let the gateway no longer call this address; all other webhooks are kept."""
-        raise NotImplementedError
-
-    def parse_webhook(
-        self,
-        body: bytes,  # noqa: ARG002
-    ) -> InstanceChanged | IncomingMessage | None:
-        """Return what a call reports, None if it is of no interest."""
-        return InstanceChanged()
-
-    # messages
-
-    async def send(
-        self, instance_id: str, chat_id: str, message: OutgoingMessage
-    ) -> SentMessage:
-        """Send a message once; return what the gateway tells about it.
-
-        Needs the feature `MESSAGES`. Raises `MaybeSent` if it isn't known whether the
-        message was sent; after every other error it was not.
-        """
-        try:
-            return await self._send(instance_id, chat_id, message)
-        except GatewayError as err:
-            if message.is_repeated_in(str(err)):
-                err.args = ("The gateway reports a failure.",)
-            if err.status in REFUSALS or isinstance(err, NoConnection):
-                raise
-            if isinstance(err, Unreachable | BadResponse):
-                raise MaybeSent(str(err)) from err
-            raise
-
-    async def _send(
-        self, instance_id: str, chat_id: str, message: OutgoingMessage
-    ) -> SentMessage:
-        """Ask the gateway to send a message."""
-        raise NotImplementedError
-
-    async def _ask_to_send(self, build: Callable[[], Call]) -> Answer:
-        """Build a request and send it; a file is encoded outside of the event loop."""
-        call, content = await asyncio.to_thread(_serialized, build)
-        return await self._http.request(
-            call.method, call.path, content=content, time_limit=SEND_TIME_LIMIT
-        )
-
-    async def chats(self, instance_id: str) -> list[Chat]:
-        """Return the groups and people that the gateway lists for an instance.
-
-        Needs the feature `CHATS`. Members of groups are not asked for.
-        """
-        raise NotImplementedError
-
-    async def find_person(self, instance_id: str, phone_number: str) -> str | None:
-        """Return the chat of a phone number (digits), None if it has no WhatsApp.
-
-        WhatsApp may know the number in another form. Needs the feature `NUMBER_CHECK`.
-        Nothing is sent.
-        """
-        raise NotImplementedError
-
-    async def complete(self, message: IncomingMessage) -> IncomingMessage:
-        """Return a message with phone numbers instead of LIDs, if they are known.
-
-        Never raises: a message is shown with a LID rather than not at all.
-        """
-        return message
-
-    async def download(self, message: IncomingMessage) -> bytes:
-        """Return the file of a message, of 16 MiB at most.
-
-        Needs the feature `DOWNLOADS`.
-        """
-        raise NotImplementedError
 
     @abstractmethod
     async def delete(self, instance_id: str) -> None:
@@ -415,19 +290,6 @@ class Provider(ABC):
         well.
         """
 
-    def _parse_once[T](self, key: str, answer: Answer, parse: Callable[[Any], T]) -> T:
-        """Return the parsed answer; an unchanged one isn't parsed again.
-
-        This makes an unchanged poll of 1,000 instances 3 to 4 times as fast. Only the
-        answers of the last two lists are remembered, so that memory doesn't grow.
-        """
-        digest = blake2b(answer.body, digest_size=16).digest()
-        known, meaning = self._parsed_before.get(key, (None, None))
-        if digest != known:
-            meaning = parse(answer.json())
-        self._parsed[key] = digest, meaning
-        return cast("T", meaning)
-
     def _status(self, word: str) -> tuple[InstanceStatus | None, str]:
         """Return the meaning of a status word, and the word as it may be shown."""
         if status := self.statuses.get(word):
@@ -438,12 +300,6 @@ class Provider(ABC):
             known.add(shown)
             _LOGGER.warning("%s reports an unknown status: %s", self.name, shown)
         return None, shown
-
-
-def _serialized(build: Callable[[], Call]) -> tuple[Call, bytes]:
-    """Build a request, and serialize its body."""
-    call = build()
-    return call, dumps(call.body)
 
 
 def path_of(collection: str, instance_id: str, suffix: str = "") -> str:

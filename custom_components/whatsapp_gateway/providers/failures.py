@@ -15,20 +15,28 @@ from aiohttp import (
     ConnectionTimeoutError,
     hdrs,
 )
+from multidict import CIMultiDict
 
 from . import parsing
 from .models import (
     BadResponse,
     GatewayError,
     InvalidCertificate,
+    LoginRequired,
     NoConnection,
+    NotActivated,
     NotFound,
+    RateLimited,
     Rejected,
     Unauthorized,
     Unreachable,
 )
+from .redact import redact
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from aiohttp import WSServerHandshakeError
     from multidict import MultiMapping
 
     type Headers = MultiMapping[str]
@@ -52,18 +60,81 @@ _ROUTE = re.compile(
     r"|.*\b(GET|POST|PUT|PATCH|DELETE)\b\W*/"
 )
 """What a framework says of a path that it doesn't know, such as "Cannot GET /x"."""
-# all in seconds
 DEFAULT_RETRY_AFTER = 30.0
+"""Seconds to wait if the gateway doesn't tell how long."""
 MIN_RETRY_AFTER = 1.0
 MAX_RETRY_AFTER = 120.0
+"""Seconds to wait at least and at most, whatever the gateway tells."""
+HTML = "text/html"
+MAX_BLANKS = 1024
+"""Number of bytes that may stand before the start of a web page."""
 
 
-def meaning_of(status: int) -> type[GatewayError]:
+def failure(
+    status: int,
+    headers: Headers,
+    body: bytes,
+    *,
+    api_key: str,
+    errors: Mapping[str, type[GatewayError]],
+    error_of: Callable[[int, Any], GatewayError | None],
+) -> GatewayError:
+    """Return the error that the answer to a failed request means.
+
+    `errors` maps the gateway's own error codes to classes, and `error_of` returns the
+    error that a status and a body mean if that needs more than a code.
+    """
+    if _asks_for_login(status, headers):
+        return LoginRequired("A login")
+    if status not in TRANSIENT and is_page(body):
+        # a proxy's page says nothing about API keys or instances
+        return BadResponse("A web page")
+    payload: Any = None
+    with suppress(BadResponse):
+        payload = parsing.loads(body)
+    code, message = explanation(payload)
+    error = errors.get(code or "")
+    message = redact(message, api_key) or f"HTTP {status}"
+    if status == HTTPStatus.TOO_MANY_REQUESTS or error is RateLimited:
+        return RateLimited(seconds_to_wait(headers), code=code)
+    if status < HTTPStatus.BAD_REQUEST:
+        # a redirect is not followed, so that the API key doesn't leave the host
+        return BadResponse(f"HTTP {status}")
+    if (special := error_of(status, payload)) is not None:
+        special.args = (str(special) or message,)
+        return special
+    if error is None:
+        error = _meaning_of(status)
+    if error is NotActivated and isinstance(payload, dict):
+        # only the address tells what to do, and it would be redacted as a whole
+        message = parsing.web_address(payload.get("register_url")) or message
+    return error(message, code=code)
+
+
+def failed_handshake(err: WSServerHandshakeError) -> GatewayError:
+    """Return the error that a refused WebSocket means."""
+    headers: Headers = err.headers or CIMultiDict()
+    if err.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return RateLimited(seconds_to_wait(headers))
+    if _asks_for_login(err.status, headers):
+        return LoginRequired("A login")
+    html = HTML in headers.get(hdrs.CONTENT_TYPE, "")
+    if err.status not in TRANSIENT and html:
+        return BadResponse("A web page")
+    return _meaning_of(err.status)(f"HTTP {err.status}")
+
+
+def is_page(body: bytes) -> bool:
+    """Return whether a body is a web page."""
+    return body[:MAX_BLANKS].lstrip().startswith(b"<")
+
+
+def _meaning_of(status: int) -> type[GatewayError]:
     """Return the error that an HTTP status means by itself."""
     return MEANINGS.get(status, Unreachable if status in TRANSIENT else Rejected)
 
 
-def asks_for_login(status: int, headers: Headers) -> bool:
+def _asks_for_login(status: int, headers: Headers) -> bool:
     """Return whether a server asks for a user name and a password, as no API does."""
     challenges = headers.getall(hdrs.WWW_AUTHENTICATE, [])
     return status == HTTPStatus.UNAUTHORIZED and any(

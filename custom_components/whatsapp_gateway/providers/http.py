@@ -20,17 +20,14 @@ from aiohttp import (
     WSServerHandshakeError,
     hdrs,
 )
-from multidict import CIMultiDict
-import orjson
 from yarl import URL
 
-from . import parsing
 from .failures import (
-    TRANSIENT,
-    asks_for_login,
     explanation,
+    failed_handshake,
+    failure,
     http_date,
-    meaning_of,
+    is_page,
     seconds_to_wait,
     unreachable,
 )
@@ -38,12 +35,11 @@ from .models import (
     BadResponse,
     Closed,
     GatewayError,
-    LoginRequired,
-    NotActivated,
     RateLimited,
     Rejected,
     Unauthorized,
 )
+from .parsing import dumps, loads
 from .redact import redact, without_numbers
 
 if TYPE_CHECKING:
@@ -57,29 +53,30 @@ if TYPE_CHECKING:
         TraceRequestRedirectParams,
     )
 
-    from .failures import Headers
 
-# all in seconds
 READ_TIME_LIMIT = 10.0
+"""Seconds to read something, or to connect."""
 ACTION_TIME_LIMIT = 30.0
+"""Seconds to change something."""
 SEND_TIME_LIMIT = 60.0
-"""To send a message, or to download a file."""
+"""Seconds to send a message, or to download a file."""
 PROBE_TIME_LIMIT = 5.0
+"""Seconds to find out what kind of server answers."""
 SILENCE_LIMIT = 60.0
+"""Seconds for which a stream of events may be silent."""
 HEARTBEAT = 25.0
-"""Between two pings of a WebSocket; it ends if none is answered."""
+"""Seconds between two pings of a WebSocket; it ends if none is answered."""
 CLOSE_TIME_LIMIT = 1.0
-MAX_FRAME = 1024 * 1024  # bytes
+"""Seconds to close a WebSocket."""
+MAX_FRAME = 1024 * 1024
+"""Number of bytes of an event."""
 EVENT_STREAM = "text/event-stream"
-HTML = "text/html"
-MAX_BODY = 8 * 1024 * 1024  # bytes
-MAX_AT_ONCE = 512 * 1024  # bytes
-MAX_BLANKS = 1024  # bytes, before the start of a web page
+MAX_BODY = 8 * 1024 * 1024
+"""Number of bytes of an answer."""
+MAX_AT_ONCE = 512 * 1024
+"""Number of bytes of a request that are sent in one piece."""
 SUCCESSES = range(200, 205)
 """206 and above are partial answers."""
-OWN_ANSWER = "own_answer"
-"""Code of our own for what only one kind of gateway answers."""
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -172,7 +169,7 @@ class HttpClient:
         self._session = session
         self._url = url.rstrip("/")
         self._headers = {**headers, hdrs.ACCEPT_ENCODING: "identity"}
-        self._api_key = api_key
+        self.api_key = api_key
         self._name = name
         self._errors = errors
         self._error_of = error_of
@@ -216,13 +213,26 @@ class HttpClient:
             body = await _read(response, max_body)
         if response.headers.get("X-RateLimit-Remaining") == "0":
             self._wait(seconds_to_wait(response.headers))
-        is_page = _is_page(body)
-        if response.status in SUCCESSES and (page_ok or not is_page):
+        html = is_page(body)
+        if response.status in SUCCESSES and (page_ok or not html):
             date = http_date(response.headers.get(hdrs.DATE))
-            return Answer(body=body, date=date, api_key=self._api_key)
-        if conflict_ok and response.status == HTTPStatus.CONFLICT and not is_page:
+            return Answer(body=body, date=date, api_key=self.api_key)
+        if conflict_ok and response.status == HTTPStatus.CONFLICT and not html:
             return Answer(body=b"")
         raise self._error(response, body)
+
+    def _error(self, response: ClientResponse, body: bytes) -> GatewayError:
+        """Return the error that a failed request means to the caller."""
+        error = failure(
+            response.status,
+            response.headers,
+            body,
+            api_key=self.api_key,
+            errors=self._errors,
+            error_of=self._error_of,
+        )
+        error.status = response.status
+        return self._note_pause(error)
 
     @asynccontextmanager
     async def stream(self, path: str) -> AsyncGenerator[ClientResponse]:
@@ -264,27 +274,9 @@ class HttpClient:
             async with websocket:
                 yield websocket
         except WSServerHandshakeError as err:
-            raise self._handshake_error(err) from None
+            raise self._note_pause(failed_handshake(err)) from None
         except (ClientError, TimeoutError, OSError, ValueError) as err:
             raise unreachable(err) from None
-
-    def _handshake_error(self, err: WSServerHandshakeError) -> GatewayError:
-        """Return the error that a refused WebSocket means to the caller."""
-        headers: Headers = err.headers or CIMultiDict()
-        if err.status == HTTPStatus.TOO_MANY_REQUESTS:
-            return self._pause(headers)
-        if asks_for_login(err.status, headers):
-            return LoginRequired("A login")
-        is_page = HTML in headers.get(hdrs.CONTENT_TYPE, "")
-        if err.status not in TRANSIENT and is_page:
-            return BadResponse("A web page")
-        return meaning_of(err.status)(f"HTTP {err.status}")
-
-    def _pause(self, headers: Headers, code: str | None = None) -> RateLimited:
-        """Send no requests until the gateway allows them again."""
-        retry_after = seconds_to_wait(headers)
-        self._wait(retry_after)
-        return RateLimited(retry_after, code=code)
 
     def _wait(self, seconds: float) -> None:
         """Send no requests for a while; a longer pause goes on."""
@@ -294,7 +286,7 @@ class HttpClient:
         """Raise if no request can be sent now."""
         if self._closed or self._session.closed:
             raise Closed
-        if not (self._api_key.isascii() and self._api_key.isprintable()):
+        if not (self.api_key.isascii() and self.api_key.isprintable()):
             # can't be sent in a header
             raise Unauthorized
         if (wait := self._resume_at - monotonic()) > 0:
@@ -331,89 +323,11 @@ class HttpClient:
         shown = without_numbers(path.partition("?")[0])
         _LOGGER.debug("%s %s %s: %s", self._name, method, shown, response.status)
 
-    def _error(self, response: ClientResponse, body: bytes) -> GatewayError:
-        """Return the error that a failed request means to the caller."""
-        error = self._error_meant(response, body)
-        error.status = response.status
+    def _note_pause(self, error: GatewayError) -> GatewayError:
+        """Send no requests until the gateway allows them again."""
+        if isinstance(error, RateLimited):
+            self._wait(error.retry_after)
         return error
-
-    def _error_meant(self, response: ClientResponse, body: bytes) -> GatewayError:
-        status = response.status
-        if asks_for_login(status, response.headers):
-            return LoginRequired("A login")
-        if status not in TRANSIENT and _is_page(body):
-            # a proxy's page says nothing about API keys or instances
-            return BadResponse("A web page")
-        payload: Any = None
-        with suppress(BadResponse):
-            payload = loads(body)
-        code, message = explanation(payload)
-        error = self._errors.get(code or "")
-        message = redact(message, self._api_key) or f"HTTP {status}"
-        if status == HTTPStatus.TOO_MANY_REQUESTS or error is RateLimited:
-            return self._pause(response.headers, code)
-        if status < HTTPStatus.BAD_REQUEST:
-            # a redirect is not followed, so that the API key doesn't leave the host
-            return BadResponse(f"HTTP {status}")
-        if (special := self._error_of(status, payload)) is not None:
-            special.args = (str(special) or message,)
-            return special
-        if error is None:
-            error = meaning_of(status)
-        if error is NotActivated and isinstance(payload, dict):
-            # only the address tells what to do, and it would be redacted as a whole
-            message = parsing.web_address(payload.get("register_url")) or message
-        return error(message, code=code)
-
-
-async def probe(
-    session: ClientSession,
-    url: str,
-    path: str,
-    is_own_answer: Callable[[int, dict[str, Any]], bool],
-) -> bool:
-    """Ask a server without an API key; return whether the answer is a gateway's own."""
-
-    def error_of(status: int, payload: Any) -> GatewayError | None:
-        own = isinstance(payload, dict) and is_own_answer(status, payload)
-        return GatewayError(code=OWN_ANSWER) if own else None
-
-    client = HttpClient(
-        session,
-        url,
-        headers={},
-        api_key="",
-        name="Recognition",
-        errors={},
-        error_of=error_of,
-    )
-    try:
-        answer = await client.get(path, time_limit=PROBE_TIME_LIMIT)
-        error = error_of(HTTPStatus.OK, loads(answer.body))
-    except GatewayError as err:
-        return err.code == OWN_ANSWER
-    return error is not None
-
-
-def loads(body: bytes | str) -> Any:
-    """Parse JSON; raises `BadResponse`."""
-    try:
-        if isinstance(body, bytes):
-            body = body.removeprefix(BYTE_ORDER_MARK)
-        return orjson.loads(body)
-    except ValueError:
-        # not chained: the error holds the body
-        raise BadResponse("Not JSON") from None
-
-
-def dumps(body: Mapping[str, Any]) -> bytes:
-    """Serialize JSON; raises `Rejected`."""
-    try:
-        # the keys of data from an automation belong to a subclass of str
-        return orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)
-    except TypeError:
-        # not chained: the error may contain the message
-        raise Rejected("This can't be sent as JSON") from None
 
 
 def _in_pieces(content: bytes | None) -> bytes | BytesIO | None:
@@ -421,10 +335,6 @@ def _in_pieces(content: bytes | None) -> bytes | BytesIO | None:
     if content is None or len(content) <= MAX_AT_ONCE:
         return content
     return BytesIO(content)
-
-
-def _is_page(body: bytes) -> bool:
-    return body[:MAX_BLANKS].lstrip().startswith(b"<")
 
 
 async def _read(response: ClientResponse, limit: int = MAX_BODY) -> bytes:

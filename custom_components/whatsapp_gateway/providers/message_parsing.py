@@ -12,7 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from . import parsing
-from .messages import LID, PERSON, Chat, MessageKind, SentMessage, chat_id
+from .messages import LID, PHONE_SUFFIX, Chat, MessageKind, SentMessage, chat_id
 from .models import BadResponse
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 MAX_CHATS = 5000
 MAX_REMEMBERED = 2000
 """Number of LIDs, or of messages, that are remembered."""
-# in characters
 MAX_TEXT = 4096
+"""Number of characters of a text; the limits below are in characters, too."""
 MAX_NAME = 100
 MAX_FILENAME = 255
 MAX_MIME_TYPE = 100
@@ -40,7 +40,7 @@ MILLISECONDS_FROM = 1e11
 LID_INTERVAL = 600.0
 """Seconds after which the number of an unknown LID may be asked for again."""
 LID_RETRY = 10.0
-"""The same, if the gateway gave no answer."""
+"""Seconds after which it is asked for again if the gateway gave no answer."""
 KINDS_BY_MIME_TYPE = {
     # WhatsApp uses these for nothing else
     "image/webp": MessageKind.STICKER,
@@ -63,7 +63,7 @@ def chat_of(value: Any) -> str | None:
         return None
     digits = value.strip().removeprefix("+")
     if digits.isascii() and digits.isdigit():
-        return digits + PERSON
+        return digits + PHONE_SUFFIX
     with suppress(ValueError):
         return chat_id(value)
     return None
@@ -201,7 +201,7 @@ def checked_chat(digits: str, *chats: Any) -> str:
 
     Falls back to the entered number only if the gateway names no chat.
     """
-    return first_chat(*chats) or digits + PERSON
+    return first_chat(*chats) or digits + PHONE_SUFFIX
 
 
 def chats_of(
@@ -224,14 +224,14 @@ def people_of(
 ) -> list[Chat]:
     """Return the people in a list of chats who have a name."""
     found = chats_of(parsing.rows(payload), ids, names)
-    return [chat for chat in found if chat.name and chat.id.endswith(PERSON)]
+    return [chat for chat in found if chat.name and chat.id.endswith(PHONE_SUFFIX)]
 
 
 class Lids:
     """The phone numbers behind LIDs, as far as they are known; lost at a restart."""
 
     def __init__(self) -> None:
-        """Know none."""
+        """Keep phone numbers in memory, by instance and LID."""
         self._people: dict[tuple[str, str], str] = {}
         self._asked_at: dict[tuple[str, str], float] = {}
 
@@ -239,7 +239,7 @@ class Lids:
         """Remember who it is, if these are a LID and the number of one person."""
         known = [chat for chat in map(chat_of, chats) if chat is not None]
         lids = [chat for chat in known if chat.endswith(LID)]
-        people = [chat for chat in known if chat.endswith(PERSON)]
+        people = [chat for chat in known if chat.endswith(PHONE_SUFFIX)]
         if lids and people:
             remember(self._people, (instance_id, lids[0]), people[0])
 
@@ -258,7 +258,7 @@ class Lids:
         """Note that a question about a LID was not answered."""
         self._asked_at[instance_id, lid] = monotonic() - LID_INTERVAL + LID_RETRY
 
-    def complete(self, message: IncomingMessage) -> IncomingMessage:
+    def resolve(self, message: IncomingMessage) -> IncomingMessage:
         """Return a message with the numbers that are known."""
         chat = self._people.get((message.instance_id, message.chat_id))
         sender = self._people.get((message.instance_id, message.sender_id or ""))

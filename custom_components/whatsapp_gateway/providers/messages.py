@@ -18,19 +18,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-PERSON = "@s.whatsapp.net"
+PHONE_SUFFIX = "@s.whatsapp.net"
+"""End of the chat ID of a person."""
 GROUP = "@g.us"
 LID = "@lid"
-OTHER_PERSON = "@c.us"
-"""How some gateways write `PERSON`."""
+LEGACY_PHONE_SUFFIX = "@c.us"
+"""The end that some gateways write instead of `PHONE_SUFFIX`."""
 MAX_MEDIA = 16 * 1024 * 1024
 """Number of bytes of a file that is sent or downloaded."""
 
-# in letters and digits
 REPEATED = 12
-"""Length of the parts of a text that are looked for in errors."""
+"""Number of letters and digits of the parts of a text that are looked for in errors."""
 MIN_REPEATED = 4
-"""Shorter texts are a part of many words."""
+"""Number of letters and digits that a text has at least: shorter ones are a part of
+many words."""
 _NO_LETTERS = re.compile(r"\\[nrt]|[\W_]")
 """What differs between a text and its form in JSON, or after secrets were removed."""
 
@@ -187,7 +188,7 @@ class IncomingMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class SendRequest:
     """The request by which a gateway is asked to send a message."""
 
     path: str
@@ -217,7 +218,7 @@ def chat_id(value: str) -> str:
     """Return a chat ID in the common form; raises `ValueError` if it isn't one."""
     name, _, domain = value.strip().partition("@")
     suffix = f"@{domain}"
-    if not name or suffix not in {PERSON, OTHER_PERSON, GROUP, LID}:
+    if not name or suffix not in {PHONE_SUFFIX, LEGACY_PHONE_SUFFIX, GROUP, LID}:
         raise ValueError
     if not all(sign.isascii() and (sign.isalnum() or sign in "-:._") for sign in name):
         raise ValueError
@@ -227,20 +228,20 @@ def chat_id(value: str) -> str:
     person = name.partition(":")[0]
     if not person.isdigit():
         raise ValueError
-    return person + (LID if suffix == LID else PERSON)
+    return person + (LID if suffix == LID else PHONE_SUFFIX)
 
 
 def digits_of(chat: str) -> str | None:
     """Return the digits of the phone number of a person, None for other chats."""
-    return digits_or_id(chat) if chat.endswith(PERSON) else None
+    return digits_or_id(chat) if chat.endswith(PHONE_SUFFIX) else None
 
 
 def digits_or_id(chat: str) -> str:
     """Return the digits of the phone number of a person, the ID of other chats."""
-    return chat.removesuffix(PERSON)
+    return chat.removesuffix(PHONE_SUFFIX)
 
 
-def in_other_form(chat: str) -> str:
-    """Return a chat ID as the gateways write it that have `OTHER_PERSON`."""
+def to_c_us(chat: str) -> str:
+    """Return a chat ID with the suffix `@c.us` for a person, as some gateways do."""
     person = digits_of(chat)
-    return chat if person is None else person + OTHER_PERSON
+    return chat if person is None else person + LEGACY_PHONE_SUFFIX

@@ -1,4 +1,4 @@
-"""Read values from JSON: tolerant of what gateways do differently."""
+"""Read and write JSON: tolerant of what gateways do differently."""
 
 from __future__ import annotations
 
@@ -7,22 +7,48 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from yarl import URL
 
-from .models import BadResponse, QrCode
+from .models import BadResponse, QrCode, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_DIGITS = 15
-"""Of a phone number, by E.164."""
-MAX_PNG = 1024 * 1024  # bytes
+"""Number of digits of a phone number, by E.164."""
+MAX_PNG = 1024 * 1024
+"""Number of bytes of a picture."""
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-MAX_ADDRESS = 200  # characters
-# both in seconds
+MAX_ADDRESS = 200
+"""Number of characters of an address that is shown."""
 MAX_LIFETIME = 60.0
+"""Seconds that a code lives at most."""
 CLOCK_TOLERANCE = 5.0
+"""Seconds by which the clocks of the gateway and of this machine may differ."""
 _FROM_URL_SAFE = str.maketrans("-_", "+/")
+
+
+def loads(body: bytes | str) -> Any:
+    """Parse JSON; raises `BadResponse`."""
+    try:
+        if isinstance(body, bytes):
+            body = body.removeprefix(BYTE_ORDER_MARK)
+        return orjson.loads(body)
+    except ValueError:
+        # not chained: the error holds the body
+        raise BadResponse("Not JSON") from None
+
+
+def dumps(body: Mapping[str, Any]) -> bytes:
+    """Serialize JSON; raises `Rejected`."""
+    try:
+        # the keys of data from an automation belong to a subclass of str
+        return orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:
+        # not chained: the error may contain the message
+        raise Rejected("This can't be sent as JSON") from None
 
 
 def mapping(value: Any) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from aiohttp import WSCloseCode, WSMsgType
 
-from .http import BYTE_ORDER_MARK, MAX_FRAME
+from .http import MAX_FRAME
 from .models import Rejected, Unauthorized, Unreachable
+from .parsing import BYTE_ORDER_MARK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Mapping

@@ -17,32 +17,44 @@ from typing import TYPE_CHECKING
 from ..providers.messages import IncomingMessage
 from ..providers.models import (
     GatewayError,
+    InstanceChanged,
     RateLimited,
     Unauthorized,
     Unreachable,
 )
 
 if TYPE_CHECKING:
-    from ..coordinator import GatewayCoordinator
+    from collections.abc import Callable
 
-# all in seconds
-MIN_DELAY = 5.0
-MAX_DELAY = 300.0
-"""Between two attempts, if the gateway can't be reached."""
-MIN_PAUSE = 1.0
-UNSUPPORTED_DELAY = 3600.0
-"""Between two attempts, if the gateway refuses them."""
+    from ..providers.base import Provider
+    from ..providers.capabilities import Events
+
+MIN_DELAY_SECONDS = 5.0
+MAX_DELAY_SECONDS = 300.0
+"""Shortest and longest time between two attempts if the gateway can't be reached."""
+MIN_PAUSE_SECONDS = 1.0
+REFUSED_SECONDS = 3600.0
+"""Time between two attempts if the gateway refuses them."""
 
 _LOGGER = logging.getLogger(__name__)
 
 
-class Push:
+class Stream:
     """The connection over which a gateway reports its events."""
 
-    def __init__(self, coordinator: GatewayCoordinator) -> None:
-        """Connect when `async_run` is called."""
-        self._coordinator = coordinator
-        self._delay = MIN_DELAY
+    def __init__(
+        self,
+        provider: Provider,
+        events: Events,
+        name: str,
+        handle: Callable[[InstanceChanged | IncomingMessage], None],
+    ) -> None:
+        """Hand each event to `handle`; `name` is that of the account in the log."""
+        self._provider = provider
+        self._events = events
+        self._name = name
+        self._handle = handle
+        self._delay = MIN_DELAY_SECONDS
         self.connected = False
         self.connected_at: float | None = None
         """When it connected last, of the monotonic clock."""
@@ -57,16 +69,16 @@ class Push:
                 await self._async_follow()
             except RateLimited as err:
                 # the rest of a pause may be next to nothing
-                wait = max(err.retry_after, MIN_PAUSE)
+                wait = max(err.retry_after, MIN_PAUSE_SECONDS)
             except Unreachable:
                 wait = self._next_delay()
             except GatewayError as err:
                 if isinstance(err, Unauthorized):
                     # only a poll can tell whether it rejects the key everywhere
-                    self._coordinator.async_request_poll()
-                _LOGGER.debug("%s reports no events: %s", self._coordinator.name, err)
+                    self._handle(InstanceChanged())
+                _LOGGER.debug("%s reports no events: %s", self._name, err)
                 # a proxy answers oddly while a gateway that reports events restarts
-                wait = self._next_delay() if self.connections else UNSUPPORTED_DELAY
+                wait = self._next_delay() if self.connections else REFUSED_SECONDS
             finally:
                 self._set_connected(connected=False)
             await asyncio.sleep(wait)
@@ -74,26 +86,26 @@ class Push:
     def _next_delay(self) -> float:
         """Return the seconds until the next attempt, longer each time."""
         delay = uniform(self._delay / 2, self._delay)  # noqa: S311
-        self._delay = min(2 * self._delay, MAX_DELAY)
+        self._delay = min(2 * self._delay, MAX_DELAY_SECONDS)
         return delay
 
     async def _async_follow(self) -> None:
         """Connect once, and hand over what is reported until the connection ends."""
-        async with aclosing(self._coordinator.provider.events()) as events:
+        async with aclosing(self._events.follow()) as events:
             async for event in events:
                 if not self.connected:
-                    self._delay = MIN_DELAY
+                    self._delay = MIN_DELAY_SECONDS
                     self._set_connected(connected=True)
                 if event is None:
                     self.events["other"] += 1
-                elif isinstance(event, IncomingMessage):
+                    continue
+                self._handle(event)
+                if isinstance(event, IncomingMessage):
                     self.events["message"] += 1
-                    self._coordinator.inbox.put(event)
                     # what has arrived already is read without a pause
                     await asyncio.sleep(0)
                 else:
                     self.events["code" if event.has_code else "status"] += 1
-                    self._coordinator.async_handle_event(event)
 
     def _set_connected(self, *, connected: bool) -> None:
         """Note whether events arrive; what happened before is seen by a poll."""
@@ -103,7 +115,7 @@ class Push:
         if connected:
             self.connections += 1
             self.connected_at = monotonic()
-        if not self._coordinator.provider.closed:
+        if not self._provider.closed:
             text = "reported at once" if connected else "found by polling"
-            _LOGGER.info("Changes of %s are %s", self._coordinator.name, text)
-            self._coordinator.async_request_poll()
+            _LOGGER.info("Changes of %s are %s", self._name, text)
+            self._handle(InstanceChanged())

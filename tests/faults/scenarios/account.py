@@ -15,6 +15,7 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 
 from custom_components.whatsapp_gateway.const import DOMAIN
+from custom_components.whatsapp_gateway.providers.http import READ_TIME_LIMIT
 from tests.gateways.machine import State
 from tests.harness.helpers import state_of
 
@@ -133,9 +134,9 @@ class AccountScenario(Scenario):
 
     async def refresh(self) -> None:
         """Poll."""
-        await self.entry.runtime_data.async_refresh()
+        await self.entry.runtime_data.coordinator.async_refresh()
         await self.hass.async_block_till_done()
-        self.said += said_by(self.entry.runtime_data.last_exception)
+        self.said += said_by(self.entry.runtime_data.coordinator.last_exception)
 
     def change(self) -> None:
         """Let something happen that the next poll has to show."""
@@ -202,7 +203,7 @@ class Push(AccountScenario):
     @property
     def connected(self) -> bool:
         """Whether changes are reported."""
-        return bool(self.entry.runtime_data.push.connected)
+        return bool(self.entry.runtime_data.stream.connected)
 
     @override
     async def prepare(self) -> None:
@@ -256,10 +257,14 @@ class PhoneNumber(AccountScenario):
         self.instance.state = State.CONNECTED
 
     @override
+    async def again(self) -> str:
+        # a question without an answer is given up
+        await asyncio.sleep(READ_TIME_LIMIT + 1)
+        return await self.attempt()
+
+    @override
     async def attempt(self) -> str:
         await self.refresh()
-        # the number is fetched after the poll
-        await self.hass.async_block_till_done(wait_background_tasks=True)
         assert state_of(self.hass, STATUS) == "connected"
         number = state_of(self.hass, "sensor.home_phone_number")
         return "ok" if number == f"+{self.instance.phone_number}" else number

@@ -10,8 +10,8 @@ from typing import override
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 
-from custom_components.whatsapp_gateway import image
 from custom_components.whatsapp_gateway.const import DOMAIN
+from custom_components.whatsapp_gateway.pairing.qr_code import LOOK_SECONDS
 from custom_components.whatsapp_gateway.providers.parsing import MAX_LIFETIME
 from tests.gateways.machine import State
 from tests.harness.helpers import BUTTONS, state_of, until
@@ -108,7 +108,7 @@ class Picture(AccountScenario):
 
     @override
     async def again(self) -> str:
-        await asyncio.sleep(image.MAX_AGE + 1)
+        await asyncio.sleep(LOOK_SECONDS + 1)
         return await self.attempt()
 
 
@@ -123,12 +123,13 @@ class CreateInstance(AccountScenario):
 
     @override
     async def prepare(self) -> None:
-        self.name = f"Shop-{next(NUMBERS)}"
         self.gateway.sessions = {self.instance.id: self.instance}
         self.change()
 
     @override
     async def attempt(self) -> str:
+        # without an answer the instance may have been created
+        self.name = f"Shop-{next(NUMBERS)}"
         data = {"config_entry_id": self.entry.entry_id, "name": self.name}
         self.outcome = await self.call(DOMAIN, "create_instance", data)
         return self.outcome
@@ -138,19 +139,6 @@ class CreateInstance(AccountScenario):
         outcome = self.outcome if self.outcome == "ok" else await super().again()
         names = [session.name for session in self.gateway.sessions.values()]
         return outcome if names.count(self.name) == 1 else f"{names} created"
-
-
-class CreateUnanswered(CreateInstance):
-    """The look whether the instance was created, as no answer came."""
-
-    @override
-    async def prepare(self) -> None:
-        await super().prepare()
-        self.gateway.fail("create", truncate=True, times=1)
-
-    @override
-    async def refresh(self) -> None:
-        await self.attempt()
 
 
 class DeleteInstance(AccountScenario):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, override
 from homeassistant.data_entry_flow import FlowResultType
 
 from custom_components.whatsapp_gateway.pairing.engine import ONGOING, Pairing
+from custom_components.whatsapp_gateway.pairing.qr_code import LOOK_SECONDS
 from tests.gateways.machine import State
 from tests.harness.helpers import state_of, until
 from tests.harness.pairings import pair
@@ -108,6 +109,11 @@ class Link(Form):
                 await self.show()
                 await self.send()
         text = await self.dialog.code()
+        if not self.instance.code or text != self.instance.code.text:
+            # the dialog may be one look late
+            await asyncio.sleep(LOOK_SECONDS + self.gateway.returns_expired + 1)
+            await self.dialog.look()
+            text = await self.dialog.code()
         return (
             "ok"
             if self.instance.code and text == self.instance.code.text

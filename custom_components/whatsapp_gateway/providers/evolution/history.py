@@ -22,27 +22,23 @@ CONNECTING = "connecting"
 CLOSE = "close"
 GIVEN_UP = frozenset({401, 402, 403, 406, 408})
 """Reasons after which the server has forgotten the link of the phone."""
-# all in seconds
-RECONNECTING = 30.0
+RECONNECTING_SECONDS = 30.0
 """How long a linked instance may be without connection before it is disconnected."""
-LIST_PATIENCE = 35.0
+LIST_SECONDS = 35.0
 """How long a closed instance counts as starting: more than one poll."""
 FLICKER_FACTOR = 4
 """How many times as long it takes once it has been seen to change back and forth."""
-LINK_PATIENCE = 10.0
-"""The same while somebody links it: more than the pause after a scan, which is 3 s."""
-LOGGING_OUT = 10.0
+LINK_SECONDS = 10.0
+"""How long it counts as starting while somebody links it: longer than after a scan."""
+LOGGING_OUT_SECONDS = 10.0
 """How long an instance may still be reported as open after it was logged out."""
-CODE_LIFETIME = 45.0
-REPLACEMENT = 4.0
+REPLACEMENT_SECONDS = 4.0
 """How long after a start the pairing code of an earlier one may be in memory.
 
 The server needs 1 to 1.5 s to replace it, and 2 s to answer the start.
 """
 DIGEST_SIZE = 3
 """Bytes of the digest of a pairing code: too few to find the code by trying all."""
-RECENT = 12.0
-"""Oldest look that tells when a code appeared; somebody who links looks every 5 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +47,7 @@ class Row:
 
     uuid: str
     name: str
-    word: str
+    raw_state: str
     type: str | None = None
     linkable: bool = True
     owner: str | None = field(default=None, repr=False)
@@ -69,7 +65,7 @@ class History:
     def __init__(self, uuid: str, pairing_digest: str | None = None) -> None:
         """Start with the ID in the database and the digest of an old pairing code."""
         self.uuid = uuid
-        self.word: str | None = None
+        self.raw_state: str | None = None
         """The live state; None if it was never seen."""
         self.asked_at = -inf
         self.pairing_number: str | None = None
@@ -87,19 +83,15 @@ class History:
         # None before the first answer, 0 for no code
         self._code_hash: int | None = None
         self._code_live = False
-        self._looked_at = -inf
-        self._appeared_after = -inf
 
     def note_start(self, row: Row) -> None:
         """Note that somebody starts the session, which then has time to connect."""
         self._down_since = monotonic()
-        if self.word == CLOSE:
+        if self.raw_state == CLOSE:
             self._forget_codes()
             self._started_at = monotonic()
-            # there is no code that can be scanned before this
-            self._looked_at = monotonic()
             # the database says closed only if the server doesn't reconnect by itself
-            self._logged_out = self._logged_out or row.word == CLOSE
+            self._logged_out = self._logged_out or row.raw_state == CLOSE
 
     def note_logout(self) -> None:
         """Note that the phone is unlinked; the gateway reports it later."""
@@ -108,12 +100,12 @@ class History:
 
     def note_open(self, row: Row) -> None:
         """Note that the instance is connected: the code in memory is used up."""
-        self.word, self._was_open, self._down_since = OPEN, True, None
+        self.raw_state, self._was_open, self._down_since = OPEN, True, None
         self._forget_codes()
         self._connecting_at = self._flickered_at = -inf
         self._flickers = False
         self._open_reason_at = row.reason_at
-        if monotonic() - self._logged_out_at > LOGGING_OUT:
+        if monotonic() - self._logged_out_at > LOGGING_OUT_SECONDS:
             self._logged_out = False
 
     def _forget_codes(self) -> None:
@@ -129,7 +121,7 @@ class History:
             return True
         # the row of an instance that reconnects stays open
         news = row.reason_at != self._open_reason_at
-        return not (news if self._was_open else row.word != OPEN)
+        return not (news if self._was_open else row.raw_state != OPEN)
 
     def status(
         self, row: Row, status: InstanceStatus | None, patience: float
@@ -167,9 +159,9 @@ class History:
         """Return the status of a linked instance that isn't connected."""
         if self._down_since is None:
             # the row of a connection that is lost and not given up stays open
-            lost = moving or self._was_open or row.word != CLOSE
+            lost = moving or self._was_open or row.raw_state != CLOSE
             self._down_since = now if lost else -inf
-        recent = now - self._down_since < RECONNECTING
+        recent = now - self._down_since < RECONNECTING_SECONDS
         return InstanceStatus.STARTING if recent else InstanceStatus.DISCONNECTED
 
     def _status_of_closed(
@@ -181,15 +173,11 @@ class History:
             self._flickered_at = now
             return InstanceStatus.STARTING
         self._code_live = self._flickers = False
-        # the next code will appear after this
-        self._looked_at = now
         if final or row.owner:
             return InstanceStatus.DISCONNECTED
         return InstanceStatus.CREATED
 
-    def note_code(
-        self, row: Row, code: QrCode | None, count: object, asked_at: float
-    ) -> bool:
+    def note_code(self, row: Row, code: QrCode | None, count: object) -> bool:
         """Note the code in the gateway's memory, and return whether it can be scanned.
 
         The gateway never clears it: a linked instance still has the one that linked it.
@@ -200,16 +188,8 @@ class History:
             replaced = self._code_hash is not None
             counts = replaced or not self.is_linked(row)
             self._code_live = code is not None and counts
-            recent = asked_at - self._looked_at < RECENT
-            self._appeared_after = self._looked_at if recent else -inf
             self._code_hash = code_hash
-        self._looked_at = asked_at
         return self._code_live
-
-    def lifetime(self) -> float | None:
-        """Return the seconds that the code is valid at least, None if unknown."""
-        left = self._appeared_after + CODE_LIFETIME - monotonic()
-        return left if left > -inf else None
 
     def note_pairing_code(self, digest: str) -> bool:
         """Note the pairing code in memory; return whether the last start made it.
@@ -218,7 +198,7 @@ class History:
         the one in its memory, which may have changed while nobody asked for it.
         """
         self._pairing_digest = digest
-        replaced = monotonic() - self._started_at > REPLACEMENT
+        replaced = monotonic() - self._started_at > REPLACEMENT_SECONDS
         return replaced and digest != self._used_pairing_digest
 
 

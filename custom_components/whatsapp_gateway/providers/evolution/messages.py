@@ -11,35 +11,25 @@ import re
 from typing import TYPE_CHECKING, Any, override
 
 from .. import parsing
-from ..base import Provider, path_of
+from ..base import path_of
+from ..capabilities import Chats, Downloads, Messages, NumberCheck
 from ..failures import explanation
-from ..http import SEND_TIME_LIMIT, loads
+from ..http import SEND_TIME_LIMIT
 from ..message_parsing import (
-    MAX_NAME,
     Lids,
     at,
     chats_of,
     checked_chat,
-    cut,
-    first_at,
-    first_chat,
-    identifier,
-    is_broadcast,
-    moment,
-    optional_identifier,
     people_of,
     remember,
     sent_message,
 )
-from ..message_types import content_of
 from ..messages import (
-    GROUP,
     MAX_MEDIA,
-    PERSON,
-    Call,
+    PHONE_SUFFIX,
     IncomingMessage,
-    MessageEvent,
     MessageKind,
+    SendRequest,
     digits_or_id,
     not_connected,
     not_on_whatsapp,
@@ -52,14 +42,16 @@ from ..models import (
     Rejected,
     Unreachable,
 )
-from .answers import HIDDEN_ERROR
+from .received import key_of, message_and_key, parse_message
+from .sessions import HIDDEN_ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
+    from ..http import HttpClient
     from ..messages import Chat, Media, OutgoingMessage, SentMessage
+    from .received import Key
 
-    type Key = Mapping[str, Any]
 
 SENT_IDS = (("key", "id"),)
 SENT_CHATS = (("key", "remoteJid"), ("key", "remoteJidAlt"))
@@ -88,12 +80,12 @@ MEDIA_TYPES = {
 }
 
 
-class EvolutionMessages(Provider):
-    """The calls of an Evolution API that are about messages."""
+class EvolutionMessages(Messages, Chats, NumberCheck, Downloads):
+    """The messages, chats and files of a server."""
 
     @override
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, http: HttpClient) -> None:
+        super().__init__(http)
         self._lids = Lids()
         self._keys: dict[tuple[str, str], Key] = {}
         """What is known of the last messages of each instance, for reactions."""
@@ -103,10 +95,10 @@ class EvolutionMessages(Provider):
         self, instance_id: str, chat_id: str, message: OutgoingMessage
     ) -> SentMessage:
         key = self._keys.get((instance_id, message.reply_to or ""))
-        build = partial(send_call, instance_id, chat_id, message, key)
+        build = partial(send_request, instance_id, chat_id, message, key)
         try:
             with _connection_needed():
-                answer = await self._ask_to_send(build)
+                answer = await self._request(build)
         except Rejected as err:
             if err.code == UNCLEAR:
                 # not chained: what the gateway repeats of a message is removed later
@@ -126,7 +118,7 @@ class EvolutionMessages(Provider):
                 remember(self._keys, (instance_id, message_id), key)
 
     @override
-    async def chats(self, instance_id: str) -> list[Chat]:
+    async def list_chats(self, instance_id: str) -> list[Chat]:
         """Return the groups, and the people whose names the server knows.
 
         The server looks up a picture of each group, so this takes long.
@@ -156,14 +148,14 @@ class EvolutionMessages(Provider):
                 answer = await self._http.request("POST", path, json=body)
         except Rejected as err:
             if str(err).startswith(NOT_AVAILABLE):
-                return phone_number + PERSON
+                return phone_number + PHONE_SUFFIX
             raise
         return parse_check(answer.json(), phone_number)
 
     @override
-    async def complete(self, message: IncomingMessage) -> IncomingMessage:
+    async def resolve_lids(self, message: IncomingMessage) -> IncomingMessage:
         """Return a message with the numbers that earlier messages have told."""
-        return self._lids.complete(message)
+        return self._lids.resolve(message)
 
     @override
     async def download(self, message: IncomingMessage) -> bytes:
@@ -180,7 +172,7 @@ class EvolutionMessages(Provider):
             )
         return await asyncio.to_thread(parse_file, answer.body)
 
-    def _parse_message(self, event: dict[str, Any]) -> IncomingMessage | None:
+    def parse_event(self, event: dict[str, Any]) -> IncomingMessage | None:
         """Parse a message, and remember what later ones may lack."""
         data, key = message_and_key(event)
         name = parsing.text(event, "instance")
@@ -190,12 +182,6 @@ class EvolutionMessages(Provider):
         if message is not None:
             self._remember(name, data)
         return message
-
-    @staticmethod
-    @override
-    def _error_of(status: int, payload: Any) -> GatewayError | None:
-        _, message = explanation(payload)
-        return error_of(status, payload, message)
 
 
 @contextmanager
@@ -209,7 +195,9 @@ def _connection_needed() -> Generator[None]:
         raise
 
 
-def send_call(name: str, chat: str, message: OutgoingMessage, key: Key | None) -> Call:
+def send_request(
+    name: str, chat: str, message: OutgoingMessage, key: Key | None
+) -> SendRequest:
     """Return the request that sends a message; encodes the file in it.
 
     `key` is what is known of the message that a reaction is for.
@@ -230,8 +218,8 @@ def send_call(name: str, chat: str, message: OutgoingMessage, key: Key | None) -
     return _call(route, name, body)
 
 
-def _call(route: str, name: str, body: Mapping[str, Any]) -> Call:
-    return Call(path=path_of(f"/message/{route}", name), body=body)
+def _call(route: str, name: str, body: Mapping[str, Any]) -> SendRequest:
+    return SendRequest(path=path_of(f"/message/{route}", name), body=body)
 
 
 def _content(message: OutgoingMessage) -> tuple[str, dict[str, Any]]:
@@ -270,7 +258,7 @@ def _file(media: Media, caption: str) -> tuple[str, dict[str, Any]]:
     return "sendMedia", file | ({"caption": caption} if caption else {})
 
 
-def error_of(status: int, payload: Any, message: str) -> GatewayError | None:
+def error_of(status: int, payload: Any) -> GatewayError | None:
     """Return what a failure means, None if its HTTP status tells.
 
     - An instance without a connection is an error that passes for polls and pairings,
@@ -278,6 +266,7 @@ def error_of(status: int, payload: Any, message: str) -> GatewayError | None:
     - The server answers with 400 to all that fails in a send, such as the database in
       which it keeps a message that it has sent.
     """
+    _, message = explanation(payload)
     if status == HTTPStatus.NOT_FOUND and at(payload, "status") == status:
         return NotFound() if _MISSING.fullmatch(message) else None
     if status not in {HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR}:
@@ -307,71 +296,9 @@ def parse_check(payload: Any, digits: str) -> str | None:
     return checked_chat(digits, found[0].get("jid")) if found else None
 
 
-def parse_message(event: dict[str, Any]) -> IncomingMessage | None:
-    """Return the message of an event, None if it is none for the user.
-
-    Broadcasts are skipped. Raises `BadResponse`.
-    """
-    data, key = message_and_key(event)
-    if is_broadcast(key.get("remoteJid")):
-        # the other ID is that of the person who sent it
-        return None
-    chat = first_chat(key.get("remoteJid"), key.get("remoteJidAlt"))
-    content = content_of(data.get("message"))
-    if chat is None or content is None:
-        return None
-    from_me = key.get("fromMe") is True
-    participant = first_chat(key.get("participant"), key.get("participantAlt"))
-    sender = participant if chat.endswith(GROUP) else chat
-    name = None if from_me else first_at(data, ("pushName",))
-    own = MessageEvent.SENT_BY_PHONE if from_me else MessageEvent.RECEIVED
-    message_id = identifier(key.get("id"))
-    return IncomingMessage(
-        event=MessageEvent.REACTION if content.is_reaction else own,
-        instance_id=parsing.text(event, "instance"),
-        from_me=from_me,
-        id=message_id,
-        chat_id=chat,
-        kind=content.kind,
-        sent_at=moment(data.get("messageTimestamp"), event.get("date_time")),
-        sender_id=None if from_me else sender,
-        sender_name=cut(name, MAX_NAME) or None,
-        text=content.text,
-        reply_to=content.reply_to
-        or optional_identifier(at(data, "contextInfo", "stanzaId")),
-        mime_type=content.mime_type,
-        filename=content.filename,
-        has_media=content.has_media,
-        media=message_id if content.has_media else None,
-    )
-
-
-def message_and_key(event: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the message of an event and its key; raises `BadResponse`."""
-    data = event.get("data")
-    if isinstance(data, list) and data:
-        data = data[0]
-    message = parsing.mapping(data)
-    return message, parsing.mapping(message.get("key"))
-
-
-def key_of(payload: Any) -> tuple[str, Key] | None:
-    """Return the ID of a message, and what a reaction to it has to repeat."""
-    key = at(payload, "key")
-    message_id, chat = first_at(key, ("id",)), first_at(key, ("remoteJid",))
-    if not message_id or not chat:
-        return None
-    participant = first_at(key, ("participant",))
-    return message_id, {
-        "remoteJid": chat,
-        "fromMe": key.get("fromMe") is True,
-        **({"participant": participant} if participant else {}),
-    }
-
-
 def parse_file(body: bytes) -> bytes:
     """Return the file in an answer; raises `BadResponse`."""
-    encoded = parsing.text(parsing.mapping(loads(body)), "base64")
+    encoded = parsing.text(parsing.mapping(parsing.loads(body)), "base64")
     try:
         file = b64decode(encoded, validate=True)
     except ValueError:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, override
 
 from .. import parsing
 from ..base import path_of
-from ..http import loads
+from ..capabilities import Webhooks
 from ..models import (
     BadResponse,
     GatewayError,
@@ -16,13 +16,14 @@ from ..models import (
     Rejected,
     Unreachable,
 )
-from .answers import check
-from .messages import EvolutionMessages
+from .sessions import check
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ..messages import IncomingMessage
+    from ..capabilities import Report
+    from ..http import HttpClient
+    from .messages import EvolutionMessages
 
 MESSAGE_EVENT = "messages.upsert"
 WEBHOOK_EVENT = "MESSAGES_UPSERT"
@@ -42,21 +43,26 @@ The server answers 500 for an instance that it has not loaded.
 """
 
 
-class EvolutionWebhooks(EvolutionMessages):
-    """The part of the provider that has the server report changes and messages."""
+class EvolutionWebhooks(Webhooks):
+    """The webhooks of a server: one for each instance."""
 
-    webhook_is_local = True
-    webhook_header = "X-Webhook-Secret"
+    is_local = True
+    header = "X-Webhook-Secret"
 
     @override
-    async def register_webhook(
+    def __init__(self, http: HttpClient, messages: EvolutionMessages) -> None:
+        super().__init__(http)
+        self._messages = messages
+
+    @override
+    async def register(
         self, url: str, secret: str, instance_ids: Iterable[str]
     ) -> dict[str, bool]:
         """Set the webhook of each instance, which only has one."""
         settings = {
             "enabled": True,
             "url": url,
-            "headers": {self.webhook_header: secret},
+            "headers": {self.header: secret},
             "byEvents": False,
             "base64": False,
             "events": [*WEBHOOK_EVENTS, *[WEBHOOK_EVENT] * self.receives],
@@ -80,7 +86,7 @@ class EvolutionWebhooks(EvolutionMessages):
         return registered
 
     @override
-    async def unregister_webhook(self, url: str, instance_ids: Iterable[str]) -> None:
+    async def unregister(self, url: str, instance_ids: Iterable[str]) -> None:
         """Disable the webhooks, which can't be deleted and need an address."""
         settings = {"enabled": False, "url": url, "headers": {}, "events": []}
         for name in instance_ids:
@@ -101,14 +107,14 @@ class EvolutionWebhooks(EvolutionMessages):
         check(await self._http.request("POST", path, json={"webhook": settings}))
 
     @override
-    def parse_webhook(self, body: bytes) -> InstanceChanged | IncomingMessage | None:
+    def parse(self, body: bytes) -> Report | None:
         try:
-            event = parsing.mapping(loads(body))
+            event = parsing.mapping(parsing.loads(body))
         except BadResponse:
             return InstanceChanged()
         if event.get("event") == MESSAGE_EVENT:
             with suppress(BadResponse):
-                return self._parse_message(event) if self.receives else None
+                return self._messages.parse_event(event) if self.receives else None
             return None
         has_code = event.get("event") == CODE_EVENT
         name = parsing.optional_text(event, "instance")

@@ -7,18 +7,14 @@ source code of the server (devlikeapro/waha, versions 2026.2.1 and newer).
 
 from __future__ import annotations
 
-from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
+from functools import partial
 from http import HTTPStatus
-from math import inf
-from operator import is_not
-from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, override
 
 from .. import parsing
-from ..base import path_of
+from ..base import Provider, path_of
+from ..capabilities import PairingCodes
 from ..failures import explanation
-from ..http import loads
 from ..message_parsing import at
 from ..messages import not_connected
 from ..models import (
@@ -27,7 +23,6 @@ from ..models import (
     Feature,
     GatewayError,
     Instance,
-    InstanceChanged,
     InstanceStatus,
     NotFound,
     QrCode,
@@ -35,26 +30,20 @@ from ..models import (
     Rejected,
     Unreachable,
 )
-from ..streams import websocket_messages
-from .messages import (
-    MESSAGE_EVENTS,
-    WahaMessages,
-    needs_connection,
-    parse_event,
-)
+from .events import WahaEvents
+from .messages import WahaMessages, needs_connection
+from .reconnections import Reconnections
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
-    from ..messages import IncomingMessage
+    from ..http import HttpClient
 
 PATH = "/api/sessions"
 LIST = f"{PATH}?all=true"
 """Without `all` the list lacks stopped sessions."""
 VERSION = "/api/server/version"
 OLD_VERSION = "/api/version"
-EVENTS = "/ws"
-STATUS_EVENT = "session.status"
 PAIRING_CODE_LENGTH = 8
 MAX_KEY_CHECKS = 3
 """Number of polls that ask what the API key gives access to, if there is no answer."""
@@ -72,18 +61,11 @@ CONNECT_CALLS: dict[InstanceStatus | None, str] = {
 }
 """The call that connects a session, by its status; the others are running."""
 
-# all in seconds
 HEALTH_TIME_LIMIT = 5.0
-RECONNECTION = 30.0
-"""How long a session that was working may be starting and still count as connected."""
-FAILURE = 15.0
-"""How long a session has to be seen as failed."""
-MAX_FAILURE = 600.0
-"""The same for a session that has often started again instead."""
-
-# codes of our own for errors that this module has to tell apart
+"""Seconds for the question what the API key gives access to."""
 FORBIDDEN = "forbidden"
 NOT_NOW = "not_now"
+"""Codes of our own for errors that this module has to tell apart."""
 ERRORS: tuple[tuple[int, str, type[GatewayError], str, str | None], ...] = (
     (403, "Forbidden", Rejected, "This API key is not allowed to do that.", FORBIDDEN),
     # the session may also exist and be stopped
@@ -124,24 +106,7 @@ ERRORS: tuple[tuple[int, str, type[GatewayError], str, str | None], ...] = (
 UNAUTHORIZED = {"message": "Unauthorized", "statusCode": 401}
 
 
-@dataclass(slots=True)
-class _Seen:
-    """What the lists said about one session."""
-
-    status: InstanceStatus | None
-    since: float = -inf
-    """When this status was first seen, of the monotonic clock.
-
-    Nobody knows how long the status of the first list has lasted. It counts as old: if
-    a failed session seemed to be starting, its repair would be closed at every reload.
-    """
-    connected: Instance | None = None
-    """The session as it was before it started to reconnect."""
-    failure: float = FAILURE
-    """Seconds for which it has to be seen as failed."""
-
-
-class Waha(WahaMessages):
+class Waha(Provider):
     """A WAHA server."""
 
     name = "WAHA"
@@ -164,50 +129,36 @@ class Waha(WahaMessages):
     all_features = (
         Feature.CREATE
         | Feature.METADATA
-        | Feature.PAIRING_CODE
-        | Feature.EVENTS
-        | Feature.MESSAGES
         | Feature.MEDIA_CONTENT
-        | Feature.CHATS
-        | Feature.NUMBER_CHECK
         | Feature.REPLIES
         | Feature.MENTIONS
         | Feature.POLLS
         | Feature.LOCATIONS
         | Feature.REACTIONS
         | Feature.RECEIVING
-        | Feature.DOWNLOADS
     )
+    has_messages = has_pairing_codes = True
 
     @override
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.dashboard_url = f"{self.url.rstrip('/')}/dashboard"
         self._key_checks = 0
-        self._seen: dict[str, _Seen] = {}
+        self._reconnections = Reconnections()
+        self.messages: WahaMessages = WahaMessages(self._http)
+        self.chats = self.number_check = self.downloads = self.messages
+        self.events: WahaEvents = WahaEvents(self._http)
+        connect = partial(self.perform, Action.CONNECT)
+        self.pairing_codes: WahaPairingCodes = WahaPairingCodes(self._http, connect)
 
     @override
     async def _list(self) -> tuple[Instance, ...]:
         answer = await self._http.get(LIST)
-        sessions = self._parse_once(
-            LIST, answer, lambda payload: parsing.items(payload, self._parse)
-        )
+        sessions = parsing.items(answer.json(), self._parse)
         if self._key_checks < MAX_KEY_CHECKS:
             await self._check_key()
-        now = monotonic()
-        for session in sessions:
-            self._seen.setdefault(session.id, _Seen(session.status))
-        # one list that lacks a session may be wrong
-        recent = {session.id for session in (*sessions, *self._listed)}
-        self._seen = {
-            session_id: seen
-            for session_id, seen in self._seen.items()
-            if session_id in recent
-        }
-        shown = tuple(
-            _settled(session, self._seen[session.id], now) for session in sessions
-        )
-        self.settling = any(map(is_not, shown, sessions))
+        shown = self._reconnections.settle(sessions)
+        self.delays_status = shown != sessions
         return shown
 
     async def _check_key(self) -> None:
@@ -272,7 +223,7 @@ class Waha(WahaMessages):
         if call:
             await self._http.request("POST", path_of(PATH, instance_id, f"/{call}"))
         # what follows was wanted, so it is shown at once
-        self._seen.pop(instance_id, None)
+        self._reconnections.forget(instance_id)
 
     @override
     async def qr(self, instance_id: str) -> QrCode | None:
@@ -290,43 +241,11 @@ class Waha(WahaMessages):
         return QrCode(raw=parsing.text(parsing.mapping(answer.json()), "value"))
 
     @override
-    async def pairing_code(self, instance_id: str, phone_number: str) -> str | None:
-        path = path_of("/api", instance_id, "/auth/request-code")
-        body = {"phoneNumber": phone_number}
-        try:
-            answer = await self._http.request("POST", path, json=body)
-        except Rejected as err:
-            if err.code == NOT_NOW:
-                return None
-            raise
-        code = parsing.text(parsing.mapping(answer.json()), "code").replace("-", "")
-        if len(code) != PAIRING_CODE_LENGTH:
-            raise BadResponse("No pairing code")
-        return code
-
-    @override
-    async def events(
-        self,
-    ) -> AsyncGenerator[InstanceChanged | IncomingMessage | None]:
-        """Follow the status of all sessions; each new QR code repeats it as well.
-
-        The messages of the user are only asked for with `receives`.
-        """
-        names = (STATUS_EVENT, *(MESSAGE_EVENTS if self.receives else ()))
-        query = {"session": "*", "events": ",".join(names)}
-        if self.api_key:
-            # there is no other way to give it
-            query["x-api-key"] = self.api_key
-        async with aclosing(websocket_messages(self._http, EVENTS, query)) as messages:
-            async for message in messages:
-                yield _parse_event(message) if message else None
-
-    @override
     async def delete(self, instance_id: str) -> None:
         """Log a session out and delete it; also succeeds if it doesn't exist."""
         await self._http.request("DELETE", path_of(PATH, instance_id))
         # another session may get its name
-        self._seen.pop(instance_id, None)
+        self._reconnections.forget(instance_id)
 
     @override
     async def server_version(self) -> str | None:
@@ -362,45 +281,31 @@ class Waha(WahaMessages):
         return None
 
 
-def _parse_event(message: str | bytes) -> InstanceChanged | IncomingMessage | None:
-    """Return what an event means, None if it means nothing to us."""
-    with suppress(BadResponse):
-        event = parsing.mapping(loads(message))
-        if event.get("event") in MESSAGE_EVENTS:
-            return parse_event(event)
-        if event.get("event") == STATUS_EVENT:
-            payload = parsing.mapping(event.get("payload"))
-            return InstanceChanged(
-                instance_id=parsing.text(event, "session"),
-                has_code=payload.get("status") == "SCAN_QR_CODE",
-            )
-    return None
+class WahaPairingCodes(PairingCodes):
+    """The codes that link a phone to a session."""
 
+    @override
+    def __init__(
+        self, http: HttpClient, connect: Callable[[str], Awaitable[None]]
+    ) -> None:
+        super().__init__(http)
+        self._connect = connect
 
-def _settled(session: Instance, seen: _Seen, now: float) -> Instance:
-    """Return a session of the list without the noise of its reconnections.
+    @override
+    async def start(self, instance_id: str, phone_number: str) -> None:
+        await self._connect(instance_id)
 
-    - NOWEB reconnects about every 28 min, and GOWS after each loss of the network. So
-      a session that was connected stays so for the first 30 s of starting.
-    - WEBJS and WPP retry every 2 s while their browser fails. So a session counts as
-      failed only if all polls of 15 s say so, and as starting until then. That time
-      doubles whenever the session is starting again instead, up to 10 min, because
-      polls may happen to see failures only.
-    """
-    if session.status is not seen.status:
-        if seen.status is InstanceStatus.FAILED:
-            seen.failure = min(2 * seen.failure, MAX_FAILURE)
-        seen.status, seen.since = session.status, now
-    lasted = now - seen.since
-    if session.status is InstanceStatus.STARTING:
-        if seen.connected and lasted < RECONNECTION:
-            return replace(seen.connected, raw_status=session.raw_status)
-        return session
-    if session.status is InstanceStatus.FAILED:
-        seen.connected = None
-        if lasted < seen.failure:
-            return replace(session, status=InstanceStatus.STARTING)
-        return session
-    seen.connected = session if session.status is InstanceStatus.CONNECTED else None
-    seen.failure = FAILURE
-    return session
+    @override
+    async def code(self, instance_id: str, phone_number: str) -> str | None:
+        path = path_of("/api", instance_id, "/auth/request-code")
+        body = {"phoneNumber": phone_number}
+        try:
+            answer = await self._http.request("POST", path, json=body)
+        except Rejected as err:
+            if err.code == NOT_NOW:
+                return None
+            raise
+        code = parsing.text(parsing.mapping(answer.json()), "code").replace("-", "")
+        if len(code) != PAIRING_CODE_LENGTH:
+            raise BadResponse("No pairing code")
+        return code

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from http import HTTPStatus
+from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, override
-from urllib.parse import urlencode
 
 from .. import parsing
 from ..base import MAX_INSTANCES, Provider, path_of
 from ..failures import explanation, not_found
-from ..message_parsing import MAX_CHATS, sent_message
-from ..messages import Call, not_connected
+from ..messages import not_connected
 from ..models import (
     Action,
     BadResponse,
@@ -21,27 +20,20 @@ from ..models import (
     GatewayError,
     Instance,
     InstanceStatus,
-    NotFound,
     QrCode,
-    Rejected,
     TooManyInstances,
 )
-from . import messages as wappfy_messages
+from .messages import NOT_CONNECTED, PATH, WappfyMessages, error_of
+from .webhooks import WappfyWebhooks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-    from ..messages import Chat, OutgoingMessage, SentMessage
-    from .messages import Form
-
-PATH = "/api/instances"
-WEBHOOKS = "/api/webhooks"
-WEBHOOK_EVENTS = ("instance.connected", "instance.disconnected", "instance.qr")
 MAX_PAGES = 100
-GROUPS_PER_PAGE = 50
+"""Number of parts of the list that are read."""
 PHONE_NUMBERS_PER_POLL = 3
-MAX_ANSWERS = 5
-"""Number of answers without a phone number after which it isn't asked for again."""
+ANSWER_SECONDS = 0.5
+"""Seconds by which questions for phone numbers may delay the list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +62,6 @@ class Wappfy(Provider):
     actions = frozenset(Action)
     all_features = (
         Feature.CREATE
-        | Feature.WEBHOOKS
-        | Feature.MESSAGES
-        | Feature.CHATS
-        | Feature.NUMBER_CHECK
         | Feature.REPLIES
         | Feature.MENTIONS
         | Feature.POLLS
@@ -85,15 +73,18 @@ class Wappfy(Provider):
         "cloud_api": "WhatsApp Business Cloud API",
     }
     types_without_qr = frozenset({"cloud_api"})
+    has_messages = True
 
     @override
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._phone_numbers: dict[str, str] = {}
-        self._questions: Counter[str] = Counter()
-        self._answers: Counter[str] = Counter()
-        self._form: Form = wappfy_messages.reference_body
-        """The form of messages that the server takes, as far as it is known."""
+        self.messages: WappfyMessages = WappfyMessages(self._http)
+        self.chats = self.number_check = self.messages
+        self.webhooks: WappfyWebhooks = WappfyWebhooks(self._http)
+        self._phone_numbers: dict[str, str | None] = {}
+        """Phone numbers of connected instances; None if the answer had none."""
+        self._asked_at: dict[str, float] = {}
+        self._questions: asyncio.Task[None] | None = None
 
     @override
     async def _list(self) -> tuple[Instance, ...]:
@@ -121,13 +112,11 @@ class Wappfy(Provider):
             # an instance was created or deleted while the pages were read, and others
             # moved to a page that was not read after that
             raise BadResponse("The list is incomplete")
-        if not self._questions:
-            return tuple(found)
-        return tuple(map(self._with_phone_number, found))
+        return await self._with_phone_numbers(found)
 
     async def _page(self, number: int, limit: int = 0) -> _Page:
         path = PATH if number == 1 else f"{PATH}?page={number}&limit={limit}"
-        return self._parse_once(path, await self._http.get(path), self._parse_page)
+        return self._parse_page((await self._http.get(path)).json())
 
     def _parse_page(self, payload: Any) -> _Page:
         """Parse a page; a plain list is the only page."""
@@ -156,37 +145,52 @@ class Wappfy(Provider):
             phone_number=parsing.phone_number(data.get("phone_number")),
         )
 
-    def _with_phone_number(self, instance: Instance) -> Instance:
-        """Add the phone number, which the list lacks, if it is known."""
-        if instance.status is not InstanceStatus.CONNECTED:
-            # the next phone that is linked may be another one
-            self._phone_numbers.pop(instance.id, None)
-            del self._questions[instance.id], self._answers[instance.id]
-        elif (number := self._phone_numbers.get(instance.id)) is not None:
-            return replace(instance, phone_number=number)
-        return instance
-
-    @override
-    async def details(self, instances: Iterable[Instance]) -> list[Instance]:
-        """Ask for some of the phone numbers, which only `/status` has."""
-        wanted = (
-            instance
+    async def _with_phone_numbers(
+        self, instances: list[Instance]
+    ) -> tuple[Instance, ...]:
+        """Add the phone numbers that are known, and ask for some others."""
+        connected = self._connected = {
+            instance.id
             for instance in instances
             if instance.status is InstanceStatus.CONNECTED
             and instance.phone_number is None
-            and self._answers[instance.id] < MAX_ANSWERS
+        }
+        # the next phone that is linked may be another one
+        self._phone_numbers = {
+            instance_id: number
+            for instance_id, number in self._phone_numbers.items()
+            if instance_id in connected
+        }
+        wanted = (connected & self.wants_phone_numbers) - self._phone_numbers.keys()
+        if wanted and (self._questions is None or self._questions.done()):
+            self._questions = asyncio.create_task(self._ask_phone_numbers(wanted))
+            # answers that take longer are shown with a later list
+            await asyncio.wait({self._questions}, timeout=ANSWER_SECONDS)
+        return tuple(
+            replace(instance, phone_number=number)
+            if (number := self._phone_numbers.get(instance.id))
+            else instance
+            for instance in instances
         )
-        # the least asked come first, so that one failing question blocks no other
-        ordered = sorted(wanted, key=lambda instance: self._questions[instance.id])
-        found = []
-        for instance in ordered[:PHONE_NUMBERS_PER_POLL]:
-            self._questions[instance.id] += 1
-            number = (await self.instance(instance.id)).phone_number
-            self._answers[instance.id] += 1
-            if number is not None:
-                self._phone_numbers[instance.id] = number
-                found.append(replace(instance, phone_number=number))
-        return found
+
+    async def _ask_phone_numbers(self, instance_ids: set[str]) -> None:
+        """Ask for some of the phone numbers, which only `/status` has."""
+        # the order keeps an instance that can't be asked from blocking the others
+        ordered = sorted(instance_ids, key=lambda key: self._asked_at.get(key, 0.0))
+        with suppress(GatewayError):
+            for instance_id in ordered[:PHONE_NUMBERS_PER_POLL]:
+                self._asked_at[instance_id] = monotonic()
+                instance = await self.instance(instance_id)
+                # another phone may be linked after a list that lacks the connection
+                is_connected = instance.status is InstanceStatus.CONNECTED
+                if is_connected and instance_id in self._connected:
+                    self._phone_numbers[instance_id] = instance.phone_number
+
+    @override
+    def close(self) -> None:
+        super().close()
+        if self._questions is not None:
+            self._questions.cancel()
 
     @override
     async def _create(
@@ -216,115 +220,16 @@ class Wappfy(Provider):
         data = parsing.mapping(answer.json())
         return parsing.qr_code(None, data.get("qr"), None)
 
-    @override
-    async def _send(
-        self, instance_id: str, chat_id: str, message: OutgoingMessage
-    ) -> SentMessage:
-        """Send a message in the form that worked last, else in the other one.
-
-        A server that names members that are missing or unknown has sent nothing.
-        """
-        path = path_of(PATH, instance_id, "/messages/send")
-        form = self._form
-        try:
-            return await self._send_as(form, path, chat_id, message)
-        except Rejected as err:
-            if err.code != wappfy_messages.WRONG_FORM:
-                raise
-            refused = err
-        other = wappfy_messages.OTHER_FORM[form]
-        try:
-            sent = await self._send_as(other, path, chat_id, message)
-        except Rejected as err:
-            # if both forms are wrong, what the first one lacks is what matters
-            raise (refused if err.code == refused.code else err) from None
-        self._form = other
-        return sent
-
-    async def _send_as(
-        self, form: Form, path: str, chat_id: str, message: OutgoingMessage
-    ) -> SentMessage:
-        call = Call(path=path, body=form(chat_id, message))
-        answer = await self._ask_to_send(lambda: call)
-        return sent_message(answer, wappfy_messages.SENT_IDS)
-
-    @override
-    async def chats(self, instance_id: str) -> list[Chat]:
-        """Return the groups of all pages; a server may also ignore the page."""
-        found: dict[str, Chat] = {}
-        offset = 0
-        while len(found) < MAX_CHATS:
-            query = f"?limit={GROUPS_PER_PAGE}&offset={offset}"
-            path = path_of(PATH, instance_id, f"/groups{query}")
-            payload = (await self._http.request("GET", path)).json()
-            count, groups = wappfy_messages.parse_groups(payload)
-            new = {chat.id: chat for chat in groups if chat.id not in found}
-            found |= new
-            offset += count
-            if count < GROUPS_PER_PAGE or not new:
-                break
-        return list(found.values())[:MAX_CHATS]
-
-    @override
-    async def find_person(self, instance_id: str, phone_number: str) -> str | None:
-        query = urlencode({"phone": phone_number})
-        path = path_of(PATH, instance_id, f"/contacts/check?{query}")
-        answer = await self._http.request("GET", path)
-        return wappfy_messages.parse_check(answer.json(), phone_number)
-
     @staticmethod
     @override
     def _error_of(status: int, payload: Any) -> GatewayError | None:
         code, message = explanation(payload)
-        if (code or "").upper() in wappfy_messages.NOT_CONNECTED:
+        if (code or "").upper() in NOT_CONNECTED:
             return not_connected()
         own = isinstance(payload, dict) and payload.get("success") is False
         if status == HTTPStatus.NOT_FOUND and own and code:
             return not_found(code, message)
-        return wappfy_messages.error_of(status, payload, code)
-
-    @override
-    async def register_webhook(
-        self, url: str, secret: str, instance_ids: Iterable[str]
-    ) -> dict[str, bool]:
-        """Register one address for all instances.
-
-        Source: docs.wappfy.io/guides/webhooks, "Create a Webhook": `url` is "the HTTPS
-        URL that will receive webhook POST requests", and without `instance_id` it
-        "receives events from all instances". What a call contains and how it is signed
-        is not documented, so a call only means that something has changed.
-        """
-        found = await self._webhooks(url)
-        if True not in found.values():
-            await self._delete_webhooks(found)
-            body = {"url": url, "events": WEBHOOK_EVENTS}
-            answer = await self._http.request("POST", WEBHOOKS, json=body)
-            answer.raise_for_failure()
-        return dict.fromkeys(instance_ids, True)
-
-    @override
-    async def unregister_webhook(self, url: str, instance_ids: Iterable[str]) -> None:
-        await self._delete_webhooks(await self._webhooks(url))
-
-    async def _webhooks(self, url: str) -> dict[str, bool]:
-        """Return the IDs of the webhooks with this address, and if they are active.
-
-        Source: docs.wappfy.io, "List all webhook endpoints for the current user". The
-        list also contains the secrets of other webhooks, so nothing else is kept.
-        """
-        payload = (await self._http.get(WEBHOOKS)).json()
-        rows = payload.get("items") if isinstance(payload, dict) else payload
-        return {
-            parsing.text(row, "id"): row.get("is_active") is not False
-            for row in parsing.items(rows, parsing.mapping)
-            if row.get("url") == url
-        }
-
-    async def _delete_webhooks(self, webhook_ids: Iterable[str]) -> None:
-        for webhook_id in webhook_ids:
-            with suppress(NotFound):
-                path = path_of(WEBHOOKS, webhook_id)
-                await self._http.request("DELETE", path)
+        return error_of(status, payload, code)
 
     @staticmethod
     @override

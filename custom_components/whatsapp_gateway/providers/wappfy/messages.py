@@ -8,25 +8,27 @@ from __future__ import annotations
 
 from http import HTTPStatus
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
+from urllib.parse import urlencode
 
 from .. import parsing
+from ..base import path_of
+from ..capabilities import Chats, Messages, NumberCheck
 from ..failures import explanation
-from ..message_parsing import at, chats_of, checked_chat
-from ..messages import (
-    OTHER_PERSON,
-    MessageKind,
-    digits_or_id,
-)
+from ..message_parsing import MAX_CHATS, at, chats_of, checked_chat, sent_message
+from ..messages import LEGACY_PHONE_SUFFIX, MessageKind, SendRequest, digits_or_id
 from ..models import Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..messages import Chat, OutgoingMessage
+    from ..http import HttpClient
+    from ..messages import Chat, OutgoingMessage, SentMessage
 
     type Form = Callable[[str, OutgoingMessage], dict[str, Any]]
 
+PATH = "/api/instances"
+GROUPS_PER_PAGE = 50
 SENT_IDS = (("message_id",),)
 GROUP_IDS = (("group_id",), ("id",), ("id", "_serialized"))
 GROUP_NAMES = ("name", "subject")
@@ -95,12 +97,80 @@ OTHER_FORM: dict[Form, Form] = {
 }
 
 
+class WappfyMessages(Messages, Chats, NumberCheck):
+    """The messages and chats of an account."""
+
+    @override
+    def __init__(self, http: HttpClient) -> None:
+        super().__init__(http)
+        self._form: Form = reference_body
+        """The form of messages that the server takes, as far as it is known."""
+
+    @override
+    async def _send(
+        self, instance_id: str, chat_id: str, message: OutgoingMessage
+    ) -> SentMessage:
+        """Send a message in the form that worked last, else in the other one.
+
+        A server that names members that are missing or unknown has sent nothing.
+        """
+        path = path_of(PATH, instance_id, "/messages/send")
+        form = self._form
+        try:
+            return await self._send_as(form, path, chat_id, message)
+        except Rejected as err:
+            if err.code != WRONG_FORM:
+                raise
+            refused = err
+        other = OTHER_FORM[form]
+        try:
+            sent = await self._send_as(other, path, chat_id, message)
+        except Rejected as err:
+            # if both forms are wrong, what the first one lacks is what matters
+            raise (refused if err.code == refused.code else err) from None
+        self._form = other
+        return sent
+
+    async def _send_as(
+        self, form: Form, path: str, chat_id: str, message: OutgoingMessage
+    ) -> SentMessage:
+        request = SendRequest(path=path, body=form(chat_id, message))
+        answer = await self._request(lambda: request)
+        return sent_message(answer, SENT_IDS)
+
+    @override
+    async def list_chats(self, instance_id: str) -> list[Chat]:
+        """Return the groups of all pages; a server may also ignore the page."""
+        found: dict[str, Chat] = {}
+        offset = 0
+        while len(found) < MAX_CHATS:
+            query = f"?limit={GROUPS_PER_PAGE}&offset={offset}"
+            path = path_of(PATH, instance_id, f"/groups{query}")
+            payload = (await self._http.request("GET", path)).json()
+            count, groups = parse_groups(payload)
+            new = {chat.id: chat for chat in groups if chat.id not in found}
+            found |= new
+            offset += count
+            if count < GROUPS_PER_PAGE or not new:
+                break
+        return list(found.values())[:MAX_CHATS]
+
+    @override
+    async def find_person(self, instance_id: str, phone_number: str) -> str | None:
+        query = urlencode({"phone": phone_number})
+        path = path_of(PATH, instance_id, f"/contacts/check?{query}")
+        answer = await self._http.request("GET", path)
+        return parse_check(answer.json(), phone_number)
+
+
 def _options(message: OutgoingMessage) -> dict[str, Any]:
     options: dict[str, Any] = {}
     if message.reply_to and message.reaction is None:
         options["quoted_message_id"] = message.reply_to
     if message.mentions:
-        options["mentions"] = [digits + OTHER_PERSON for digits in message.mentions]
+        options["mentions"] = [
+            digits + LEGACY_PHONE_SUFFIX for digits in message.mentions
+        ]
     return options
 
 

@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing, suppress
-from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, override
 
 from .. import parsing
 from ..base import Provider, path_of
 from ..failures import explanation, not_found
-from ..http import loads
-from ..message_parsing import sent_message
 from ..messages import not_connected
 from ..models import (
     Action,
-    BadResponse,
     Feature,
     GatewayError,
     Instance,
-    InstanceChanged,
     InstanceStatus,
     KeyBound,
     QrCode,
     RateLimited,
 )
-from ..streams import server_sent_events
-from . import messages as whatisup_messages
+from .events import WhatIsUpEvents
+from .messages import PATH, WhatIsUpMessages
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import Mapping
 
-    from ..messages import IncomingMessage, OutgoingMessage, SentMessage
-
-PATH = "/v1/instances"
-EVENTS = "/v1/events"
-CODE_EVENT = "qr.updated"
-STATUS_EVENTS = ("instance.", "channel.")
-"""Beginnings of the names of events about an instance itself."""
 NO_CODE = "no_qr"
 NOT_CONNECTED = "not_connected"
 OWN_ERROR = {"error", "request_id"}
@@ -70,20 +57,20 @@ class WhatIsUp(Provider):
     }
     actions = frozenset({Action.CONNECT})
     all_features = (
-        Feature.CREATE
-        | Feature.METADATA
-        | Feature.LAST_SEEN
-        | Feature.EVENTS
-        | Feature.MESSAGES
-        | Feature.RECEIVING
+        Feature.CREATE | Feature.METADATA | Feature.LAST_SEEN | Feature.RECEIVING
     )
+    has_messages = True
+
+    @override
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.messages: WhatIsUpMessages = WhatIsUpMessages(self._http)
+        self.events: WhatIsUpEvents = WhatIsUpEvents(self._http)
 
     @override
     async def _list(self) -> tuple[Instance, ...]:
         answer = await self._http.get(PATH)
-        return self._parse_once(
-            PATH, answer, lambda payload: parsing.items(payload, self._parse)
-        )
+        return parsing.items(answer.json(), self._parse)
 
     def _parse(self, payload: Any) -> Instance:
         data = parsing.mapping(payload)
@@ -138,29 +125,6 @@ class WhatIsUp(Provider):
     def _is_own_answer(status: int, payload: dict[str, Any]) -> bool:
         return status == HTTPStatus.UNAUTHORIZED and payload.keys() >= OWN_ERROR
 
-    @override
-    async def events(
-        self,
-    ) -> AsyncGenerator[InstanceChanged | IncomingMessage | None]:
-        """Follow the events of all instances.
-
-        Source: its page "Events (SSE)". All of them are asked for, because newer
-        servers have other names for some. Messages are skipped without `receives`,
-        and own messages always: it isn't told if this integration has sent them.
-        """
-        async with aclosing(server_sent_events(self._http, EVENTS)) as events:
-            async for data in events:
-                yield _parse_event(data, receives=self.receives) if data else None
-
-    @override
-    async def _send(
-        self, instance_id: str, chat_id: str, message: OutgoingMessage
-    ) -> SentMessage:
-        path = path_of(PATH, instance_id)
-        build = partial(whatisup_messages.send_call, path, chat_id, message)
-        answer = await self._ask_to_send(build)
-        return sent_message(answer, whatisup_messages.SENT_IDS)
-
     @staticmethod
     @override
     def _error_of(status: int, payload: Any) -> GatewayError | None:
@@ -177,26 +141,3 @@ class WhatIsUp(Provider):
         """Stop the socket, wipe the auth state and mark the instance deleted."""
         answer = await self._http.request("DELETE", path_of(PATH, instance_id))
         answer.raise_for_failure()
-
-
-def _parse_event(
-    data: bytes, *, receives: bool
-) -> InstanceChanged | IncomingMessage | None:
-    """Return what an event means, None if it means nothing to us.
-
-    The ID of the instance stands beside the name of the event or in its data.
-    """
-    with suppress(BadResponse):
-        event = parsing.mapping(loads(data))
-        details = event.get("data")
-        merged = (details if isinstance(details, dict) else {}) | event
-        name = parsing.text(event, "event")
-        key = "instance_id" if "instance_id" in merged else "channel_id"
-        if name == CODE_EVENT or name.startswith(STATUS_EVENTS):
-            return InstanceChanged(
-                instance_id=parsing.text(merged, key), has_code=name == CODE_EVENT
-            )
-        if receives and name in whatisup_messages.EVENTS:
-            instance_id = parsing.text(merged, key)
-            return whatisup_messages.parse_event(merged, name, instance_id)
-    return None

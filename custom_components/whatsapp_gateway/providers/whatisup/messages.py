@@ -7,8 +7,10 @@ gateways.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
+from ..base import path_of
+from ..capabilities import Messages
 from ..message_parsing import (
     MAX_MIME_TYPE,
     MAX_NAME,
@@ -23,23 +25,25 @@ from ..message_parsing import (
     kind_of_file,
     moment,
     optional_identifier,
+    sent_message,
 )
 from ..message_types import FILES
 from ..messages import (
     GROUP,
-    Call,
     IncomingMessage,
     MessageEvent,
     MessageKind,
+    SendRequest,
     digits_or_id,
 )
 
 if TYPE_CHECKING:
-    from ..messages import OutgoingMessage
+    from ..messages import OutgoingMessage, SentMessage
 
+PATH = "/v1/instances"
 RECEIVED = "message.received"
 REACTION = "message.reaction"
-EVENTS = {RECEIVED: MessageEvent.RECEIVED, REACTION: MessageEvent.REACTION}
+MESSAGE_EVENTS = {RECEIVED: MessageEvent.RECEIVED, REACTION: MessageEvent.REACTION}
 """The events that are reported. `message.sent` can't tell who has sent it: the phone,
 or this integration."""
 SENT_IDS = (("message_id",),)
@@ -75,10 +79,17 @@ REACTED = (("target_message_id",), ("reaction", "message_id"), ("message_id",))
 MEMBERS = ("mime_type", "mimetype"), ("filename", "file_name")
 
 
-def send_call(path: str, chat: str, message: OutgoingMessage) -> Call:
-    """Return the request that sends a message to an instance with this path."""
-    body = {"to": digits_or_id(chat), "body": _content(message)}
-    return Call(path=f"{path}/messages", body=body)
+class WhatIsUpMessages(Messages):
+    """The messages that an account sends."""
+
+    @override
+    async def _send(
+        self, instance_id: str, chat_id: str, message: OutgoingMessage
+    ) -> SentMessage:
+        body = {"to": digits_or_id(chat_id), "body": _content(message)}
+        path = path_of(PATH, instance_id, "/messages")
+        answer = await self._request(lambda: SendRequest(path=path, body=body))
+        return sent_message(answer, SENT_IDS)
 
 
 def _content(message: OutgoingMessage) -> dict[str, Any]:
@@ -93,7 +104,7 @@ def _content(message: OutgoingMessage) -> dict[str, Any]:
     return content
 
 
-def parse_event(
+def parse_message(
     data: dict[str, Any], name: str, instance_id: str
 ) -> IncomingMessage | None:
     """Return the message of an event, None if it is none for the user.
@@ -117,7 +128,7 @@ def parse_event(
     texts, replies = (EMOJIS, REACTED) if is_reaction else (TEXTS, REPLIES)
     mime_types, filenames = MEMBERS
     return IncomingMessage(
-        event=EVENTS[name],
+        event=MESSAGE_EVENTS[name],
         instance_id=instance_id,
         id=identifier(first_at(data, *(REACTION_IDS if is_reaction else IDS))),
         chat_id=chat,

@@ -1,0 +1,230 @@
+"""The parts of one account, and how they are connected."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import callback
+
+from .client import async_store, create_provider, create_session
+from .const import CONF_ACCOUNT_ID, CONF_PAIRING_DIGESTS, Receive
+from .coordinator import SECOND_LOOK_SECONDS, GatewayCoordinator
+from .devices import async_update_devices
+from .messages.inbox import Inbox
+from .messages.memory import async_memory_of
+from .messages.outbox import Outbox
+from .pairing.qr_code import QrCodes
+from .problems import DISCONNECTING_ACTIONS, Problems
+from .providers.messages import IncomingMessage
+from .providers.models import Action, Instance, InstanceStatus, NotFound
+from .push.stream import Stream
+from .push.webhook import Webhook
+from .texts import async_explain_error, failed, translated_errors
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from homeassistant.core import HomeAssistant
+
+    from .providers.models import GatewayError, InstanceChanged
+
+DELETION_SECONDS = 15.0
+"""Time that a gateway may take to delete an instance."""
+
+type GatewayConfigEntry = ConfigEntry[Account]
+
+
+class Account:
+    """An account that is set up: the only object that knows all of its parts."""
+
+    def __init__(self, hass: HomeAssistant, entry: GatewayConfigEntry) -> None:
+        """Create the parts; `async_start` lets them work."""
+        self.hass = hass
+        self.entry = entry
+        self.provider = create_provider(create_session(hass, entry.data), entry.data)
+        self.problems = Problems(hass, entry)
+        self.coordinator = GatewayCoordinator(
+            hass,
+            entry,
+            self.provider,
+            self.problems,
+            is_pushed=self._is_pushed,
+            polled=self._async_polled,
+        )
+        self.qr_codes = QrCodes(self.provider)
+        self.memory = async_memory_of(hass, entry.entry_id)
+        self.inbox = Inbox(hass, entry, self.provider, self.memory)
+        events, webhooks = self.provider.events, self.provider.webhooks
+        for reports in filter(None, (events, webhooks)):
+            reports.receives = self.inbox.receive is not Receive.NO
+        self.outbox = Outbox(
+            hass,
+            entry.title,
+            self.provider,
+            self.memory,
+            check_connected=self.async_check_connected,
+            start_reauth=self.coordinator.async_start_reauth,
+        )
+        self.stream = (
+            Stream(self.provider, events, entry.title, self._async_handle)
+            if events
+            else None
+        )
+        self.webhook = (
+            Webhook(hass, entry, self.provider, webhooks, self._async_handle)
+            if webhooks
+            else None
+        )
+        # ends requests; a dialog that links an instance goes on with the next account
+        entry.async_on_unload(self.provider.close)
+        self._followed: tuple[dict[str, Instance], set[str]] | None = None
+        """The instances of the last poll, and those that only it lacked."""
+        self._device_names: dict[str, str | None] = {}
+
+    @callback
+    def async_start(self) -> None:
+        """Follow polls, events and messages until the account is unloaded."""
+        entry = self.entry
+        entry.async_on_unload(self._async_store_digests)
+        if self.webhook:
+            entry.async_on_unload(self.webhook.async_stop)
+            self.webhook.async_start(self.coordinator.data)
+        if self.inbox.receive is not Receive.NO:
+            entry.async_create_background_task(
+                self.hass, self.inbox.async_run(), f"{entry.title} messages"
+            )
+        if self.stream:
+            entry.async_create_background_task(
+                self.hass, self.stream.async_run(), f"{entry.title} events"
+            )
+
+    def _is_pushed(self) -> bool:
+        """Return whether the gateway reports changes by itself just now."""
+        return self.stream is not None and self.stream.connected
+
+    @callback
+    def _async_polled(self) -> None:
+        """Follow what a poll has found."""
+        instances, missing = self.coordinator.data, self.coordinator.missing
+        self._async_store_digests()
+        if self.webhook:
+            self.webhook.async_update(instances)
+        if (instances, missing) == self._followed:
+            return
+        self._followed = instances, missing
+        names: dict[str, str | None] = dict.fromkeys(missing)
+        names |= {instance.id: instance.name for instance in instances.values()}
+        if names != self._device_names:
+            self._device_names = names
+            async_update_devices(self.hass, self.entry, names)
+        waiting = {
+            instance_id
+            for instance_id, instance in instances.items()
+            if instance.status is InstanceStatus.SCAN_QR
+        }
+        self.qr_codes.keep(waiting | self.problems.being_linked.keys())
+        self.outbox.keep(instances)
+        account_ids = {instance.account_id for instance in instances.values()} - {None}
+        if account_ids and self.entry.data.get(CONF_ACCOUNT_ID) not in account_ids:
+            # a new API key has to belong to the same account
+            async_store(self.hass, self.entry, CONF_ACCOUNT_ID, account_ids.pop())
+
+    @callback
+    def _async_store_digests(self) -> None:
+        """Store which pairing codes are used up after the next start."""
+        digests, coordinator = self.provider.pairing_digests, self.coordinator
+        for key in digests.keys() - coordinator.data.keys() - coordinator.missing:
+            del digests[key]
+        if digests != self.entry.data.get(CONF_PAIRING_DIGESTS, {}):
+            async_store(self.hass, self.entry, CONF_PAIRING_DIGESTS, dict(digests))
+
+    @callback
+    def _async_handle(self, event: InstanceChanged | IncomingMessage) -> None:
+        """Take what the gateway reports: a message, or a reason to poll."""
+        if isinstance(event, IncomingMessage):
+            self.inbox.put(event)
+        else:
+            self.qr_codes.wake(event)
+            self.coordinator.async_request_poll()
+
+    @property
+    def can_report_messages(self) -> bool:
+        """Whether the gateway has a way to report messages."""
+        called = self.webhook is not None and self.webhook.is_on
+        return self.stream is not None or called
+
+    def translated_errors(self) -> AbstractContextManager[None]:
+        """Raise gateway errors translated; start reauth if the API key is rejected."""
+        return translated_errors(self.coordinator.async_start_reauth)
+
+    async def async_explain(self, err: GatewayError) -> str:
+        """Return the text of a gateway error; start reauth if that helps."""
+        return await async_explain_error(
+            self.hass, err, self.coordinator.async_start_reauth
+        )
+
+    async def async_reason_missing(self, instance_id: str) -> str:
+        """Return why a dialog about an instance that isn't listed has to end."""
+        gone = await self.coordinator.async_is_gone(instance_id)
+        return "instance_gone" if gone else "account_unavailable"
+
+    async def async_check_connected(self, instance_id: str, sequence: int) -> None:
+        """Raise a translated error if an instance can't send a message.
+
+        The last poll may be older than the message, whose order of arrival is
+        `sequence`. But there is only one for all messages that wait.
+        """
+        coordinator = self.coordinator
+        if self.provider.closed:
+            raise failed("account_unavailable")
+        if coordinator.is_connected(instance_id):
+            return
+        if coordinator.sequence < sequence:
+            await coordinator.async_refresh()
+        if coordinator.is_connected(instance_id):
+            return
+        if (instance := coordinator.data.get(instance_id)) is None:
+            raise failed("not_found")
+        raise failed("not_connected", name=instance.name)
+
+    async def async_perform(self, action: Action, instance_id: str) -> None:
+        """Perform an action on an instance and show its new status."""
+        with self.translated_errors():
+            await self.provider.perform(action, instance_id)
+        if self.provider.closed:
+            # the account was removed or reloaded meanwhile
+            return
+        self.problems.end_disconnecting(instance_id)
+        if action in DISCONNECTING_ACTIONS:
+            self.async_expect_disconnected(instance_id)
+        await self.coordinator.async_request_refresh()
+
+    async def async_delete(self, instance: Instance) -> None:
+        """Delete an instance, also one that is deleted already.
+
+        Raises unless the gateway no longer lists it after that.
+        """
+        coordinator = self.coordinator
+        with self.translated_errors(), suppress(NotFound):
+            await self.provider.delete(instance.id)
+            coordinator.note_deleted(instance.id)
+        # some gateways delete in the background
+        give_up_at = monotonic() + DELETION_SECONDS
+        await coordinator.async_refresh()
+        while instance.id in coordinator.data:
+            if monotonic() > give_up_at:
+                raise failed("not_deleted", name=instance.name)
+            await asyncio.sleep(SECOND_LOOK_SECONDS)
+            await coordinator.async_refresh()
+        self.async_expect_disconnected(instance.id)
+
+    @callback
+    def async_expect_disconnected(self, instance_id: str) -> None:
+        """Raise no repair for an instance that is disconnected on purpose."""
+        self.problems.async_expect_disconnected(
+            instance_id, self.coordinator.data.get(instance_id)
+        )

@@ -1,0 +1,195 @@
+"""What only some gateways can do: each capability is an object of its own."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+import asyncio
+from http import HTTPStatus
+from typing import TYPE_CHECKING, ClassVar
+
+from .http import SEND_TIME_LIMIT
+from .models import (
+    BadResponse,
+    GatewayError,
+    InstanceChanged,
+    MaybeSent,
+    NoConnection,
+    Unreachable,
+)
+from .parsing import dumps
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterable
+
+    from .http import Answer, HttpClient
+    from .messages import (
+        Chat,
+        IncomingMessage,
+        OutgoingMessage,
+        SendRequest,
+        SentMessage,
+    )
+
+    type Report = InstanceChanged | IncomingMessage
+
+REFUSALS = {*range(300, 500)} - {HTTPStatus.REQUEST_TIMEOUT}
+"""HTTP statuses that say that a request was not carried out.
+
+408 also comes from frameworks that stop waiting for something that goes on.
+"""
+
+
+class Capability:
+    """Something that the gateway of an account can do.
+
+    Every call raises a `GatewayError`, and nothing else, if it does not succeed.
+    """
+
+    def __init__(self, http: HttpClient) -> None:
+        """Send requests with the client of the account."""
+        self._http = http
+
+
+class Messages(Capability, ABC):
+    """Send messages, and complete what the gateway reports of others."""
+
+    async def send(
+        self, instance_id: str, chat_id: str, message: OutgoingMessage
+    ) -> SentMessage:
+        """Send a message once; return what the gateway tells about it.
+
+        Raises `MaybeSent` if it isn't known whether the message was sent; after every
+        other error it was not.
+        """
+        try:
+            return await self._send(instance_id, chat_id, message)
+        except GatewayError as err:
+            if message.is_repeated_in(str(err)):
+                err.args = ("The gateway reports a failure.",)
+            if err.status in REFUSALS or isinstance(err, NoConnection):
+                raise
+            if isinstance(err, Unreachable | BadResponse):
+                raise MaybeSent(str(err)) from err
+            raise
+
+    @abstractmethod
+    async def _send(
+        self, instance_id: str, chat_id: str, message: OutgoingMessage
+    ) -> SentMessage:
+        """Ask the gateway to send a message."""
+
+    async def _request(self, build: Callable[[], SendRequest]) -> Answer:
+        """Build a request and send it; a file is encoded outside of the event loop."""
+
+        def serialize() -> tuple[SendRequest, bytes]:
+            request = build()
+            return request, dumps(request.body)
+
+        request, content = await asyncio.to_thread(serialize)
+        return await self._http.request(
+            request.method, request.path, content=content, time_limit=SEND_TIME_LIMIT
+        )
+
+    async def resolve_lids(self, message: IncomingMessage) -> IncomingMessage:
+        """Return a message with phone numbers instead of LIDs, if they are known.
+
+        Never raises: a message is shown with a LID rather than not at all.
+        """
+        return message
+
+
+class Chats(Capability, ABC):
+    """List the groups, or the groups and people, of an instance with their names."""
+
+    @abstractmethod
+    async def list_chats(self, instance_id: str) -> list[Chat]:
+        """Return the chats of an instance; the members of groups are not asked for."""
+
+
+class NumberCheck(Capability, ABC):
+    """Tell whether a phone number has WhatsApp."""
+
+    @abstractmethod
+    async def find_person(self, instance_id: str, phone_number: str) -> str | None:
+        """Return the chat ID of a phone number (digits), None if it has no WhatsApp.
+
+        WhatsApp may know the number in another form. Nothing is sent.
+        """
+
+
+class Downloads(Capability, ABC):
+    """Download the files of received messages."""
+
+    @abstractmethod
+    async def download(self, message: IncomingMessage) -> bytes:
+        """Return the file of a message, of 16 MiB at most."""
+
+
+class Reports(Capability):
+    """Report changes of instances, and messages if they are wanted."""
+
+    receives = False
+    """Whether the user wants to receive messages; set before anything is asked."""
+
+
+class Events(Reports, ABC):
+    """Report changes while a connection to the gateway is open."""
+
+    @abstractmethod
+    def follow(self) -> AsyncGenerator[Report | None]:
+        """Yield what the gateway reports, None for a sign of life.
+
+        Ends with a `GatewayError`; `Rejected`, `NotFound` and `BadResponse` mean that
+        the gateway doesn't offer this, at least now.
+        """
+
+
+class Webhooks(Reports, ABC):
+    """Report changes by calling an address."""
+
+    is_local: ClassVar[bool] = False
+    """Whether the gateway calls from the local network; else it needs a public address
+    with HTTPS."""
+    header: ClassVar[str | None] = None
+    """Name of the header in which each call brings a secret."""
+
+    @abstractmethod
+    async def register(
+        self, url: str, secret: str, instance_ids: Iterable[str]
+    ) -> dict[str, bool]:
+        """Let the gateway call an address whenever one of these instances changes.
+
+        May be repeated at any time. Returns for each instance whether it is reported:
+        if not, other software uses its only webhook, which is kept as it is. Instances
+        that can't be registered now are left out; raises an error if none can.
+        """
+
+    @abstractmethod
+    async def unregister(self, url: str, instance_ids: Iterable[str]) -> None:
+        """Let the gateway no longer call this address; all other webhooks are kept."""
+
+    def parse(self, body: bytes) -> Report | None:  # noqa: ARG002
+        """Return what a call reports, None if it is of no interest."""
+        return InstanceChanged()
+
+
+class PairingCodes(Capability, ABC):
+    """Link a phone by a code that is entered on it."""
+
+    interval: ClassVar[float | None] = None
+    """Seconds after which to ask for the code again; None: once a round."""
+
+    @abstractmethod
+    async def start(self, instance_id: str, phone_number: str) -> None:
+        """Start the session of an instance that is to be linked by a pairing code.
+
+        `phone_number` consists of the digits of the international format.
+        """
+
+    @abstractmethod
+    async def code(self, instance_id: str, phone_number: str) -> str | None:
+        """Return the code to enter on the phone with this number, None if not yet.
+
+        Call it only while the instance waits to be linked (`SCAN_QR`). The code has
+        eight characters and no dash; it is a secret.
+        """
