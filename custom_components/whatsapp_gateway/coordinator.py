@@ -254,7 +254,7 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         else:
             if version != self.server_version and not self.provider.closed:
                 self.server_version = version
-                async_show_version(self.hass, self.config_entry, version)
+                await async_show_version(self.hass, self.config_entry, version)
 
     def _with_missing(self, instances: dict[str, Instance]) -> dict[str, Instance]:
         """Return the instances of a list and those that it is the first one to lack.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from homeassistant.core import callback
@@ -95,14 +97,17 @@ def async_update_devices(
             registry.async_remove_device(device.id)
 
 
-@callback
-def async_show_version(
+async def async_show_version(
     hass: HomeAssistant, entry: ConfigEntry, version: str | None
 ) -> None:
     """Show the version of the server at the devices of instances."""
     registry = dr.async_get(hass)
     for device in async_instance_devices(hass, entry):
-        registry.async_update_device(device.id, sw_version=version)
+        # it may have been removed meanwhile
+        with suppress(KeyError):
+            registry.async_update_device(device.id, sw_version=version)
+        # a thousand devices at once would block the event loop
+        await asyncio.sleep(0)
 
 
 @callback
