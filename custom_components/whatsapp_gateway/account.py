@@ -20,7 +20,7 @@ from .messages.outbox import Outbox
 from .pairing.qr_code import QrCodes
 from .problems import DISCONNECTING_ACTIONS, Problems
 from .providers.messages import IncomingMessage
-from .providers.models import Action, Instance, InstanceStatus, NotFound
+from .providers.models import Action, Instance, InstanceStatus, NotFound, Skipped
 from .push.stream import Stream
 from .push.webhook import Webhook
 from .texts import async_explain_error, failed, translated_errors
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
     from homeassistant.core import HomeAssistant
 
-    from .providers.models import GatewayError, InstanceChanged
+    from .providers.capabilities import Report
+    from .providers.models import GatewayError
 
 DELETION_SECONDS = 15.0
 """Time that a gateway may take to delete an instance."""
@@ -143,10 +144,12 @@ class Account:
             async_store(self.hass, self.entry, CONF_PAIRING_DIGESTS, dict(digests))
 
     @callback
-    def _async_handle(self, event: InstanceChanged | IncomingMessage) -> None:
+    def _async_handle(self, event: Report) -> None:
         """Take what the gateway reports: a message, or a reason to poll."""
         if isinstance(event, IncomingMessage):
             self.inbox.put(event)
+        elif isinstance(event, Skipped):
+            self.inbox.count_skipped(event)
         else:
             self.qr_codes.wake(event)
             self.coordinator.async_request_poll()

@@ -90,6 +90,7 @@ def _inbox(inbox: Inbox) -> dict[str, Any]:
         "receive": inbox.receive,
         "events": dict(inbox.events),
         "dropped": dict(inbox.dropped),
+        "skipped": dict(inbox.skipped),
         "queued": inbox.queued,
     }
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from ..providers.base import Provider
     from ..providers.messages import IncomingMessage, MessageEvent
+    from ..providers.models import Skipped
     from .memory import Memory
     from .sent import Sending, SentMessages
 
@@ -39,6 +40,8 @@ MAX_REMEMBERED = 1_000
 """Number of messages of which another copy is recognized."""
 MAX_FILES = 256
 """Number of messages whose files can be downloaded."""
+MAX_REASONS = 50
+"""Number of different reasons that are counted."""
 MAX_AGE_SECONDS = 300.0
 """Older messages are dropped: a gateway that has just linked reports past ones."""
 SPACING_SECONDS = 0.002
@@ -75,6 +78,8 @@ class Inbox:
         """Number of messages that were handed over, by their event."""
         self.dropped: Counter[str] = Counter()
         """Number of messages that were not handed over, by the reason."""
+        self.skipped: Counter[str] = Counter()
+        """Number of other reports that were not for the user, by the reason."""
 
     @property
     def _sent_by_others(self) -> list[SentMessages]:
@@ -106,6 +111,14 @@ class Inbox:
     def file(self, instance_id: str, message_id: str) -> IncomingMessage | None:
         """Return a message whose file can be downloaded."""
         return self._files.get((instance_id, message_id))
+
+    @callback
+    def count_skipped(self, skipped: Skipped) -> None:
+        """Count something that is nothing for the user, by its reason."""
+        reason = skipped.reason
+        if reason not in self.skipped and len(self.skipped) >= MAX_REASONS:
+            reason = "other"
+        self.skipped[reason] += 1
 
     @callback
     def put(self, message: IncomingMessage) -> None:

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
         SendRequest,
         SentMessage,
     )
+    from .models import Skipped
 
-    type Report = InstanceChanged | IncomingMessage
+    type Report = InstanceChanged | IncomingMessage | Skipped
 
 REFUSALS = {*range(300, 500)} - {HTTPStatus.REQUEST_TIMEOUT}
 """HTTP statuses that say that a request was not carried out.

@@ -121,6 +121,14 @@ class InstanceChanged:
     """Whether there is a new QR code."""
 
 
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Something that a gateway reported and that is nothing for the user."""
+
+    reason: str
+    """Why, in one word: the type of a message, or `too_large`. It is counted."""
+
+
 class GatewayError(Exception):
     """A call that did not succeed."""
 

@@ -19,6 +19,7 @@ from ..providers.models import (
     GatewayError,
     InstanceChanged,
     RateLimited,
+    Skipped,
     Unauthorized,
     Unreachable,
 )
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..providers.base import Provider
-    from ..providers.capabilities import Events
+    from ..providers.capabilities import Events, Report
 
 MIN_DELAY_SECONDS = 5.0
 MAX_DELAY_SECONDS = 300.0
@@ -47,7 +48,7 @@ class Stream:
         provider: Provider,
         events: Events,
         name: str,
-        handle: Callable[[InstanceChanged | IncomingMessage], None],
+        handle: Callable[[Report], None],
     ) -> None:
         """Hand each event to `handle`; `name` is that of the account in the log."""
         self._provider = provider
@@ -104,6 +105,8 @@ class Stream:
                     self.events["message"] += 1
                     # what has arrived already is read without a pause
                     await asyncio.sleep(0)
+                elif isinstance(event, Skipped):
+                    self.events["other"] += 1
                 else:
                     self.events["code" if event.has_code else "status"] += 1
 

@@ -43,9 +43,8 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
     from ..providers.base import Provider
-    from ..providers.capabilities import Webhooks
-    from ..providers.messages import IncomingMessage
-    from ..providers.models import Instance, InstanceChanged
+    from ..providers.capabilities import Report, Webhooks
+    from ..providers.models import Instance
 
 # what is stored: the ID in Home Assistant, what each call has to bring, the address
 CONF_ID = "id"
@@ -78,7 +77,7 @@ class Webhook:
         entry: ConfigEntry,
         provider: Provider,
         webhooks: Webhooks,
-        handle: Callable[[InstanceChanged | IncomingMessage], None],
+        handle: Callable[[Report], None],
     ) -> None:
         """Hand what the gateway reports to `handle` once `async_start` is called."""
         self._hass = hass
