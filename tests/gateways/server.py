@@ -41,6 +41,7 @@ FEATURES = frozenset(
         "key_optional",  # a server may have no API key
         "keys_without_create",  # a valid API key may be refused to create, with 401
         "last_seen",
+        "lid_lookup",  # the number behind a LID can be asked for
         "lids",  # senders may be reported by their LIDs, and the numbers can be found
         "live_states",  # a poll also asks for the state of each instance
         "locations",  # a place on the map can be sent

@@ -72,6 +72,7 @@ class WahaGateway(WahaMessages):
             "downloads",
             "events",
             "key_optional",
+            "lid_lookup",
             "lids",
             "locations",
             "media_content",

@@ -112,7 +112,8 @@ class WhatIsUpMessages(Gateway):
         if message.kind == "text":
             return message.text
         if message.kind not in MEDIA_TYPES:
-            return {"type": message.kind, "text": message.text}
+            kind = "event" if message.kind == "other" else message.kind
+            return {"type": kind, "text": message.text}
         return {
             "type": message.kind,
             # the token alone opens the file

@@ -32,6 +32,7 @@ from custom_components.whatsapp_gateway.providers.models import (
     NotActivated,
     NotFound,
     Rejected,
+    Skipped,
     Unauthorized,
     Unreachable,
     UnsupportedServer,
@@ -1237,7 +1238,7 @@ def webhook_body(data: Any) -> bytes:
 def test_no_message(provider: Evolution, data: Any) -> None:
     """What is incomplete or invisible is no message."""
     provider.webhooks.receives = True
-    assert provider.webhooks.parse(webhook_body(data)) is None
+    assert isinstance(provider.webhooks.parse(webhook_body(data)), Skipped)
 
     good = {"key": {"remoteJid": CHAT, "id": "1"}, "message": {"conversation": "hi"}}
     for one in (good, [good]):
@@ -1248,24 +1249,26 @@ def test_no_message(provider: Evolution, data: Any) -> None:
     assert provider.webhooks.parse(webhook_body(good)) is None
 
 
-async def test_learned_lid(provider: Evolution) -> None:
-    """A number that one message tells is known for the next one."""
+async def test_lid_and_number(provider: Evolution) -> None:
+    """What a message tells about LIDs and numbers is reported with it."""
     provider.webhooks.receives = True
-    message = {"conversation": "hi"}
-    first, second = (
-        {"key": key | {"id": "1", "fromMe": False}, "message": message}
-        for key in (
-            {"remoteJid": "7@lid", "remoteJidAlt": CHAT},
-            {"remoteJid": GROUP, "participant": "7@lid"},
-        )
-    )
-    direct = provider.webhooks.parse(webhook_body(first))
-    assert isinstance(direct, IncomingMessage)
-    assert direct.chat_id == CHAT
-    in_group = provider.webhooks.parse(webhook_body(second))
-    assert isinstance(in_group, IncomingMessage)
-    assert in_group.sender_id == "7@lid"
-    assert (await provider.messages.resolve_lids(in_group)).sender_id == CHAT
+    pair = (("7@lid", CHAT),)
+    for key, chat, pairs in (
+        ({"remoteJid": "7@lid", "remoteJidAlt": CHAT}, CHAT, pair),
+        ({"remoteJid": "7@lid", "senderPn": CHAT}, CHAT, pair),
+        ({"remoteJid": CHAT, "previousRemoteJid": "7@lid"}, CHAT, pair),
+        ({"remoteJid": GROUP, "participant": "7@lid"}, GROUP, ()),
+        (
+            {"remoteJid": GROUP, "participant": "7@lid", "participantPn": CHAT},
+            GROUP,
+            pair,
+        ),
+    ):
+        message = {"conversation": "hi"}
+        event = {"key": key | {"id": "1", "fromMe": False}, "message": message}
+        parsed = provider.webhooks.parse(webhook_body(event))
+        assert isinstance(parsed, IncomingMessage)
+        assert (parsed.chat_id, parsed.same_people) == (chat, pairs)
 
 
 async def test_webhook_of_messages(

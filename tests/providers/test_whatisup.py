@@ -21,6 +21,7 @@ from custom_components.whatsapp_gateway.providers.models import (
     InstanceChanged,
     InstanceStatus,
     QrCode,
+    Skipped,
     Unreachable,
 )
 from custom_components.whatsapp_gateway.providers.whatisup.events import _parse_event
@@ -313,7 +314,7 @@ async def test_forms_of_messages(
     assert {one.text for one in messages} == {"T"}
     people = {(one.chat_id, one.sender_id) for one in messages}
     assert people == {(GROUP, "12025550123@s.whatsapp.net")}
-    files = [one for one in messages if one.has_media]
+    files = [one for one in messages if one.is_file]
     assert len(files) == 6
     assert {one.filename for one in files} == {"f"}
     assert all(one.mime_type and one.media is None for one in files)
@@ -330,9 +331,13 @@ def event(name: str = "message.received", **data: Any) -> bytes:
     ("data", "kind", "text"),
     [
         ({"body": "hi"}, MessageKind.TEXT, "hi"),
-        ({"text": "hi"}, MessageKind.OTHER, "hi"),
+        ({"text": "hi"}, MessageKind.TEXT, "hi"),
         ({"body": {"text": "hi"}, "type": "Text"}, MessageKind.TEXT, "hi"),
-        ({"body": {"type": "hologram"}}, MessageKind.OTHER, ""),
+        (
+            {"body": {"type": "interactive", "body": {"text": "hi"}}},
+            MessageKind.TEXT,
+            "hi",
+        ),
         (
             {"body": {"media_url": "u", "caption": "hi", "mimetype": "image/png"}},
             MessageKind.IMAGE,
@@ -376,6 +381,7 @@ def test_id_of_a_reaction() -> None:
     [
         {"body": "hi", "id": "1"},
         {"from": 7, "body": "hi", "id": "1"},
+        {"from": "491", "body": {"type": "hologram"}, "id": "1"},
         {"from": "status@broadcast", "body": "hi", "id": "1"},
         {"from": "+491", "chat_id": "status@broadcast", "body": "hi", "id": "1"},
         {"from": "491", "body": "hi"},
@@ -385,7 +391,7 @@ def test_id_of_a_reaction() -> None:
 )
 def test_no_message(data: dict[str, Any]) -> None:
     """A message from nobody, or without an ID, is none."""
-    assert _parse_event(event(**data), receives=True) is None
+    assert isinstance(_parse_event(event(**data), receives=True), Skipped)
 
 
 def test_not_asked_for() -> None:

@@ -1,0 +1,80 @@
+"""Recognize messages that are reported more than once.
+
+WhatsApp knows a message by its chat, its sender and its ID. A gateway may report one
+message twice with other forms of all three.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from ..providers.message_parsing import bare_id, remember
+from ..providers.messages import GROUP, LID
+
+if TYPE_CHECKING:
+    from ..providers.messages import IncomingMessage, MessageEvent
+    from .people import People
+
+MAX_SEEN: Final = 1_000
+"""Number of messages of an account that are remembered."""
+MAX_ALIKE: Final = 16
+"""Number of messages with the same ID among them; senders choose the IDs."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What tells a message from others with the same ID."""
+
+    chat_id: str
+    sender_id: str | None
+    content: int
+    """Digest of the content."""
+
+
+class SeenMessages:
+    """The last messages of an account."""
+
+    def __init__(self, people: People) -> None:
+        """Create an empty record. It stores digests, never texts."""
+        self._people = people
+        self._seen: dict[tuple[str, MessageEvent, str], list[_Seen]] = {}
+
+    def note(self, message: IncomingMessage) -> None:
+        """Remember a message."""
+        alike = self._seen.get(_key(message), [])
+        alike = [*alike, _seen(message)][-MAX_ALIKE:]
+        remember(self._seen, _key(message), alike, MAX_SEEN)
+
+    def has(self, message: IncomingMessage) -> bool:
+        """Return whether this message was noted before, in whatever form."""
+        alike = self._seen.get(_key(message), ())
+        return any(self._is_same(message, one) for one in alike)
+
+    def _is_same(self, message: IncomingMessage, seen: _Seen) -> bool:
+        person = self._people.person
+        this, instance_id = _seen(message), message.instance_id
+        chats = [person(instance_id, one.chat_id) for one in (this, seen)]
+        senders = [person(instance_id, one.sender_id or "") for one in (this, seen)]
+        if chats[0] == chats[1] and senders[0] == senders[1]:
+            return True
+        # a LID and a number may belong to one person, who has sent the same then
+        is_same = this.content == seen.content
+        return is_same and _may_be_same(*chats) and _may_be_same(*senders)
+
+
+def _key(message: IncomingMessage) -> tuple[str, MessageEvent, str]:
+    return message.instance_id, message.event, bare_id(message.id)
+
+
+def _seen(message: IncomingMessage) -> _Seen:
+    content = hash((message.kind, message.text, bare_id(message.reply_to or "")))
+    return _Seen(message.chat_id, message.sender_id, content)
+
+
+def _may_be_same(one: str, other: str) -> bool:
+    """Return whether two IDs can belong to one person, or one of them isn't known."""
+    if one == other or not one or not other:
+        return True
+    is_group = one.endswith(GROUP) or other.endswith(GROUP)
+    return not is_group and one.endswith(LID) is not other.endswith(LID)
