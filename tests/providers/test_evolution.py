@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, suppress
+from datetime import UTC, datetime, timedelta
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -1269,6 +1270,37 @@ async def test_lid_and_number(provider: Evolution) -> None:
         parsed = provider.webhooks.parse(webhook_body(event))
         assert isinstance(parsed, IncomingMessage)
         assert (parsed.chat_id, parsed.same_people) == (chat, pairs)
+
+
+@pytest.mark.parametrize("timestamp", [0, None, "", "missing", -5])
+@pytest.mark.parametrize("hours", [-3, 0, 5.5])
+def test_no_time(provider: Evolution, timestamp: Any, hours: float) -> None:
+    """A message without a time is one of now; the event has a local time."""
+    provider.webhooks.receives = True
+    data = {"key": {"remoteJid": CHAT, "id": "1"}, "message": {"conversation": "hi"}}
+    if timestamp != "missing":
+        data["messageTimestamp"] = timestamp
+    now = datetime.now(UTC)
+    local = (now + timedelta(hours=hours)).isoformat()[:23] + "Z"
+    event = {"event": "messages.upsert", "instance": "home", "date_time": local}
+    body = json.dumps(event | {"data": data}).encode()
+    message = provider.webhooks.parse(body)
+    assert isinstance(message, IncomingMessage)
+    assert abs((message.sent_at - now).total_seconds()) < 60
+
+
+def test_own_ids(provider: Evolution) -> None:
+    """The event tells the linked number, and a mention may stand beside the message."""
+    provider.webhooks.receives = True
+    data = {
+        "key": {"remoteJid": CHAT, "id": "1"},
+        "message": {"conversation": "hi"},
+        "contextInfo": {"mentionedJid": [CHAT]},
+    }
+    event = {"event": "messages.upsert", "instance": "home", "sender": CHAT}
+    message = provider.webhooks.parse(json.dumps(event | {"data": data}).encode())
+    assert isinstance(message, IncomingMessage)
+    assert (message.own_ids, message.mentions) == ((CHAT,), {CHAT})
 
 
 async def test_webhook_of_messages(
