@@ -293,7 +293,7 @@ async def test_mentions(home: Receiving, clock: Clock) -> None:
         ("everybody", False),
         ([None, 7, {}], False),
     ):
-        context = {"contextInfo": {"mentionedJid": mentioned}}
+        context: dict[str, Any] = {"contextInfo": {"mentionedJid": mentioned}}
         content = {"extendedTextMessage": {"text": "lights off", **context}}
         arrival = {"chat_id": group, "sender": "12025550123", "content": content}
         await home.get("", kind="other", **arrival)

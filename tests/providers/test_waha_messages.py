@@ -11,6 +11,7 @@ import pytest
 import homeassistant.components.hassio  # noqa: F401  not importable in frozen time
 
 from custom_components.whatsapp_gateway.const import DOMAIN
+from custom_components.whatsapp_gateway.providers.messages import IncomingMessage
 from custom_components.whatsapp_gateway.providers.waha.received import parse_message
 from tests.harness.receiving import Receiving, start_with_recipients
 from tests.harness.recipients import BEN, FAMILY, send
@@ -345,7 +346,9 @@ async def test_hosted(home: Receiving, clock: Clock, chat: str, shown: str) -> N
     assert home.last["chat_id"] == shown
     lid = {"from": "211100000000010@hosted.lid", "body": "hi"}
     payload = {"id": "false_211100000000010@hosted.lid_3A02", **lid}
-    assert parse_message(event_of(payload)).chat_id == LID
+    parsed = parse_message(event_of(payload))
+    assert isinstance(parsed, IncomingMessage)
+    assert parsed.chat_id == LID
 
 
 def event_of(payload: dict[str, Any]) -> dict[str, Any]:

@@ -398,7 +398,7 @@ def test_no_message(data: dict[str, Any]) -> None:
 def test_silent_types(word: str) -> None:
     """What people don't see is skipped by its type."""
     body = {"type": word, "text": "hi"}
-    data = {"from": "491", "id": "1", "body": body}
+    data: dict[str, Any] = {"from": "491", "id": "1", "body": body}
     assert _parse_event(event(**data), receives=True) == Skipped(word)
 
 

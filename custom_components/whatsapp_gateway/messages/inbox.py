@@ -10,6 +10,7 @@ from collections import Counter, deque
 from dataclasses import replace
 from itertools import chain
 import logging
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.core import callback
@@ -20,7 +21,7 @@ from ..providers.message_parsing import remember
 from ..providers.messages import LID
 from ..providers.models import Feature
 from .memory import async_sent_by_others
-from .people import LidLookups
+from .people import MAX_WAIT_SECONDS, LidLookups
 from .recipients import recipients_of
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from .sent import Sending, SentMessages
 
     type Listener = Callable[[IncomingMessage], None]
+    type Lane = deque[tuple[float, IncomingMessage]]
 
 MAX_QUEUED = 10_000
 MAX_FILES = 256
@@ -72,8 +74,9 @@ class Inbox:
         self._lookups = LidLookups(lookup, memory.people) if lookup else None
         self._queue: deque[IncomingMessage] = deque()
         self._arrived = asyncio.Event()
-        self._lanes: dict[tuple[str, str], deque[IncomingMessage]] = {}
-        """Messages that wait for the number of somebody, by instance and chat."""
+        self._lanes: dict[tuple[str, str], Lane] = {}
+        """Messages that wait for the number of somebody, by instance and chat, each
+        with the time of the monotonic clock until which it waits."""
         self._files: dict[tuple[str, str], IncomingMessage] = {}
         self._listeners: dict[str, Listener] = {}
         self._held = 0
@@ -199,16 +202,17 @@ class Inbox:
         """Let a message wait for its turn, behind those of its chat that wait."""
         if (lane := self._lane_of(message)) is not None:
             self._held += 1
-            lane.append(message)
+            lane.append((monotonic() + MAX_WAIT_SECONDS, message))
         elif self._lids_to_ask(message):
             key = message.instance_id, message.chat_id
             self._held += 1
-            self._lanes[key] = deque([message])
+            give_up_at = monotonic() + MAX_WAIT_SECONDS
+            self._lanes[key] = deque([(give_up_at, message)])
             self._in_background(self._async_run_lane(key))
         else:
             self._put_in_queue(message)
 
-    def _lane_of(self, message: IncomingMessage) -> deque[IncomingMessage] | None:
+    def _lane_of(self, message: IncomingMessage) -> Lane | None:
         """Return the messages of the same chat that wait, None if there are none."""
         lids = (lid for lid, one in message.same_people if one == message.chat_id)
         keys = ((message.instance_id, chat) for chat in (message.chat_id, *lids))
@@ -232,10 +236,12 @@ class Inbox:
         lane = self._lanes[key]
         try:
             while lane:
-                if self._lookups and (lids := self._lids_to_ask(lane[0])):
-                    await self._lookups.async_ask(key[0], lids)
+                give_up_at, message = lane[0]
+                if self._lookups and (lids := self._lids_to_ask(message)):
+                    await self._lookups.async_ask(key[0], lids, give_up_at)
+                lane.popleft()
                 self._held -= 1
-                self._put_in_queue(self._with_numbers(lane.popleft()))
+                self._put_in_queue(self._with_numbers(message))
         finally:
             self._held -= len(lane)
             del self._lanes[key]

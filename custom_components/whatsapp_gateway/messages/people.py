@@ -30,7 +30,7 @@ PAUSE_SECONDS: Final = 10.0
 MAX_AT_ONCE: Final = 4
 """Number of questions at the same time."""
 MAX_WAIT_SECONDS: Final = 10.0
-"""How long the messages of a chat wait for the numbers."""
+"""How long a message waits for the numbers."""
 
 
 class People:
@@ -80,10 +80,12 @@ class LidLookups:
         asked_at = self._asked_at.get(key, -inf)
         return key in self._asking or monotonic() - asked_at >= LOOKUP_INTERVAL_SECONDS
 
-    async def async_ask(self, instance_id: str, lids: Iterable[str]) -> None:
-        """Ask for the numbers of LIDs; give up after a few seconds."""
+    async def async_ask(
+        self, instance_id: str, lids: Iterable[str], give_up_at: float
+    ) -> None:
+        """Ask for the numbers of LIDs until a time of the monotonic clock."""
         try:
-            async with asyncio.timeout(MAX_WAIT_SECONDS):
+            async with asyncio.timeout(give_up_at - monotonic()):
                 for lid in lids:
                     await self._async_ask_once(instance_id, lid)
         except TimeoutError:
