@@ -6,7 +6,6 @@ message twice with other forms of all three.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ..providers.message_parsing import bare_id, remember
@@ -16,20 +15,12 @@ if TYPE_CHECKING:
     from ..providers.messages import IncomingMessage, MessageEvent
     from .people import People
 
+    type Seen = tuple[str, str, int]
+
 MAX_SEEN: Final = 1_000
 """Number of messages of an account that are remembered."""
 MAX_ALIKE: Final = 16
 """Number of messages with the same ID among them; senders choose the IDs."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What tells a message from others with the same ID."""
-
-    chat_id: str
-    sender_id: str | None
-    content: int
-    """Digest of the content."""
 
 
 class SeenMessages:
@@ -38,7 +29,8 @@ class SeenMessages:
     def __init__(self, people: People) -> None:
         """Create an empty record. It stores digests, never texts."""
         self._people = people
-        self._seen: dict[tuple[str, MessageEvent, str], list[_Seen]] = {}
+        self._seen: dict[tuple[str, MessageEvent, str], list[Seen]] = {}
+        """Chat, sender and digest of the content of messages with the same ID."""
 
     def note(self, message: IncomingMessage) -> None:
         """Remember a message."""
@@ -51,15 +43,15 @@ class SeenMessages:
         alike = self._seen.get(_key(message), ())
         return any(self._is_same(message, one) for one in alike)
 
-    def _is_same(self, message: IncomingMessage, seen: _Seen) -> bool:
-        person = self._people.person
-        this, instance_id = _seen(message), message.instance_id
-        chats = [person(instance_id, one.chat_id) for one in (this, seen)]
-        senders = [person(instance_id, one.sender_id or "") for one in (this, seen)]
+    def _is_same(self, message: IncomingMessage, seen: Seen) -> bool:
+        instance_id, person = message.instance_id, self._people.person
+        this = _seen(message)
+        chats = [person(instance_id, one[0]) for one in (this, seen)]
+        senders = [person(instance_id, one[1]) for one in (this, seen)]
         if chats[0] == chats[1] and senders[0] == senders[1]:
             return True
         # a LID and a number may belong to one person, who has sent the same then
-        is_same = this.content == seen.content
+        is_same = this[2] == seen[2]
         return is_same and _may_be_same(*chats) and _may_be_same(*senders)
 
 
@@ -67,9 +59,9 @@ def _key(message: IncomingMessage) -> tuple[str, MessageEvent, str]:
     return message.instance_id, message.event, bare_id(message.id)
 
 
-def _seen(message: IncomingMessage) -> _Seen:
+def _seen(message: IncomingMessage) -> Seen:
     content = hash((message.kind, message.text, bare_id(message.reply_to or "")))
-    return _Seen(message.chat_id, message.sender_id, content)
+    return message.chat_id, message.sender_id or "", content
 
 
 def _may_be_same(one: str, other: str) -> bool:
