@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from homeassistant.setup import async_setup_component
@@ -10,7 +11,9 @@ from homeassistant.util import dt as dt_util
 
 from custom_components.whatsapp_gateway.messages.inbox import Inbox
 from custom_components.whatsapp_gateway.messages.memory import async_memory_of
-from custom_components.whatsapp_gateway.messages.outbox import Outbox
+from custom_components.whatsapp_gateway.messages.number_check import CheckedNumbers
+from custom_components.whatsapp_gateway.messages.outbox import Outbox, Transport
+from custom_components.whatsapp_gateway.messages.sent import SentMessages
 from custom_components.whatsapp_gateway.problems import Problems
 from custom_components.whatsapp_gateway.providers.messages import (
     IncomingMessage,
@@ -123,17 +126,18 @@ async def test_outbox(
     async def check(instance_id: str, _sequence: int) -> None:
         checked.append(instance_id)
 
-    outbox = Outbox(
-        hass,
-        "Account",
-        provider,
-        async_memory_of(hass, entry.entry_id),
-        check_connected=check,
-        start_reauth=lambda: None,
+    outbox = Outbox(hass, SentMessages(), CheckedNumbers())
+    transport = Transport(
+        provider=provider, check_connected=check, start_reauth=lambda: None
     )
-    sent = await outbox.async_send(
-        session.id, BEN, lambda: OutgoingMessage(text="Hello")
+    message = OutgoingMessage(text="Hello")
+    sending = asyncio.create_task(
+        outbox.async_send(session.id, lambda: BEN, lambda _: nullcontext(message))
     )
+    await asyncio.sleep(1)
+    assert gateway.sent == []
+    outbox.async_open(transport)
+    sent = await sending
 
     assert (checked, sent.chat_id) == ([session.id], BEN)
     assert [one.text for one in gateway.sent] == ["Hello"]

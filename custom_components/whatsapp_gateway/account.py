@@ -15,8 +15,8 @@ from .const import CONF_ACCOUNT_ID, CONF_PAIRING_DIGESTS, Receive
 from .coordinator import SECOND_LOOK_SECONDS, GatewayCoordinator
 from .devices import async_update_devices
 from .messages.inbox import Inbox
-from .messages.memory import async_memory_of
-from .messages.outbox import Outbox
+from .messages.memory import async_end_sending, async_memory_of
+from .messages.outbox import Transport
 from .pairing.qr_code import QrCodes
 from .problems import DISCONNECTING_ACTIONS, Problems
 from .providers.messages import IncomingMessage
@@ -62,14 +62,7 @@ class Account:
         events, webhooks = self.provider.events, self.provider.webhooks
         for reports in filter(None, (events, webhooks)):
             reports.receives = self.inbox.receive is not Receive.NO
-        self.outbox = Outbox(
-            hass,
-            entry.title,
-            self.provider,
-            self.memory,
-            check_connected=self.async_check_connected,
-            start_reauth=self.coordinator.async_start_reauth,
-        )
+        self.outbox = self.memory.outbox
         self.stream = (
             Stream(self.provider, events, entry.title, self._async_handle)
             if events
@@ -91,6 +84,13 @@ class Account:
         """Follow polls, events and messages until the account is unloaded."""
         entry = self.entry
         entry.async_on_unload(self._async_store_digests)
+        transport = Transport(
+            provider=self.provider,
+            check_connected=self.async_check_connected,
+            start_reauth=self.coordinator.async_start_reauth,
+        )
+        entry.async_on_unload(self._async_end_if_disabled)
+        entry.async_on_unload(self.outbox.async_open(transport))
         if self.webhook:
             entry.async_on_unload(self.webhook.async_stop)
             self.webhook.async_start(self.coordinator.data)
@@ -102,6 +102,12 @@ class Account:
             entry.async_create_background_task(
                 self.hass, self.stream.async_run(), f"{entry.title} events"
             )
+
+    @callback
+    def _async_end_if_disabled(self) -> None:
+        """Let nothing wait for an account that will not be loaded again by itself."""
+        if self.entry.disabled_by:
+            async_end_sending(self.hass, self.entry.entry_id)
 
     def _is_pushed(self) -> bool:
         """Return whether the gateway reports changes by itself just now."""

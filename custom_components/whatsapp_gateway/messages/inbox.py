@@ -132,7 +132,7 @@ class Inbox:
     def put(self, message: IncomingMessage) -> None:
         """Take a message that the gateway reports."""
         self._memory.people.learn(message.instance_id, message.same_people)
-        message = self._with_numbers(message)
+        message = self._with_known_ids(message)
         if self.receive is Receive.NO:
             # the gateway may report messages for a moment after this is turned off
             self.dropped["off"] += 1
@@ -148,11 +148,13 @@ class Inbox:
         else:
             self._enqueue(message)
 
-    def _with_numbers(self, message: IncomingMessage) -> IncomingMessage:
-        """Return a message with the numbers of the people that are known."""
+    def _with_known_ids(self, message: IncomingMessage) -> IncomingMessage:
+        """Return a message with the IDs by which people and messages are known."""
         person, instance_id = self._memory.people.person, message.instance_id
+        answered_id = self._memory.sent.answered_id
         return replace(
             message,
+            reply_to=message.reply_to and answered_id(message.reply_to),
             chat_id=person(instance_id, message.chat_id),
             sender_id=message.sender_id and person(instance_id, message.sender_id),
         )
@@ -241,7 +243,7 @@ class Inbox:
                     await self._lookups.async_ask(key[0], lids, give_up_at)
                 lane.popleft()
                 self._held -= 1
-                self._put_in_queue(self._with_numbers(message))
+                self._put_in_queue(self._with_known_ids(message))
         finally:
             self._held -= len(lane)
             del self._lanes[key]
