@@ -71,19 +71,19 @@ class Outbox:
         memory: Memory,
         *,
         check_connected: Callable[[str, int], Awaitable[None]],
-        start_reauth: Callable[[], None],
+        check_key: Callable[[], Awaitable[bool]],
     ) -> None:
         """Send through the gateway of an account.
 
         `check_connected` raises a translated error if an instance can't send a message
-        with this order of arrival, `start_reauth` asks for another API key.
+        with this order of arrival, `check_key` returns whether the API key works.
         """
         self._hass = hass
         self._name = name
         self._provider = provider
         self._memory = memory
         self._check_connected = check_connected
-        self._start_reauth = start_reauth
+        self._check_key = check_key
         self._queues: dict[str, _Queue] = {}
 
     def keep(self, instance_ids: Container[str]) -> None:
@@ -185,7 +185,7 @@ class Outbox:
                 queue.sending = None
 
         try:
-            with translated_errors(self._start_reauth):
+            async with translated_errors(self._check_key):
                 sent = await _async_patiently(send)
             if sent.chat_id not in {chat_id, None}:
                 _LOGGER.debug("WhatsApp has another chat for the number of a message")
@@ -222,7 +222,7 @@ class Outbox:
         try:
             person = await _async_patiently(check)
         except GatewayError as err:
-            reason = await async_explain_error(self._hass, err, self._start_reauth)
+            reason = await async_explain_error(self._hass, err, self._check_key)
             raise failed("number_not_checked", reason=reason) from err
         finally:
             if person is None:
