@@ -123,13 +123,16 @@ async def test_outbox(
     async def check(instance_id: str, _sequence: int) -> None:
         checked.append(instance_id)
 
+    async def check_key() -> bool:
+        return True
+
     outbox = Outbox(
         hass,
         "Account",
         provider,
         async_memory_of(hass, entry.entry_id),
         check_connected=check,
-        start_reauth=lambda: None,
+        check_key=check_key,
     )
     sent = await outbox.async_send(
         session.id, BEN, lambda: OutgoingMessage(text="Hello")

@@ -125,9 +125,8 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         """
         if self.provider.closed:
             return False
-        asked_at = monotonic()
         await self.async_refresh()
-        return self.polled_at >= asked_at
+        return self.last_update_success and self._paused_at is None
 
     @property
     def _has_current_key(self) -> bool:

@@ -144,9 +144,7 @@ class WahaMessages(Messages, Chats, NumberCheck, Downloads):
             raise Refused(Refusal.FILE_NOT_DOWNLOADED, setting=DOWNLOAD_SETTING)
         page_ok = message.kind is MessageKind.DOCUMENT
         if not media.startswith(FILES):
-            return await fetch_file(
-                self._http.open_session(), media, page_ok=page_ok
-            )
+            return await fetch_file(self._http.open_session(), media, page_ok=page_ok)
         answer = await self._http.request(
             "GET",
             media,
