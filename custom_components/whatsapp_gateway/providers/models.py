@@ -148,6 +148,8 @@ class Refusal(StrEnum):
     CHAT_UNKNOWN = "chat_unknown"
     GROUP_UNKNOWN = "group_unknown"
     NOT_A_MEMBER = "not_a_member"
+    MESSAGE_UNKNOWN = "message_unknown"
+    """The message that is answered, or reacted to."""
     NO_SESSION = "no_session"
     """Messages to this chat can't be encrypted yet."""
     NEW_CHATS_LIMITED = "new_chats_limited"

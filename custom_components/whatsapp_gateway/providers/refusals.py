@@ -19,18 +19,12 @@ if TYPE_CHECKING:
 _PREPARATION = "failed to get (group members|device list): "
 """What precedes the error of a question that is asked before a message is sent."""
 _PREFIXES = re.compile(
-    r"^(\d+ [A-Z_]+: |Evaluation failed: |\w*Error: |info query returned status \d+: |"
+    r"^(\d+ [A-Z_]+: |rpc error: code = \w+ desc = |Evaluation failed: |\w*Error: |"
+    r"info query returned status \d+: |failed to send message node: |"
     rf"{_PREPARATION})*"
 )
 """What is written before the error itself."""
-_IN_GROUPS = {
-    "(item-not-found|gone)$": Refusal.GROUP_UNKNOWN,
-    "(wid error: )?invalid wid": Refusal.GROUP_UNKNOWN,
-    "findChat: new chat not found": Refusal.GROUP_UNKNOWN,
-    "(forbidden|not-authorized)$": Refusal.NOT_A_MEMBER,
-}
-"""What the beginnings of errors mean if the message is for a group."""
-_ANYWHERE = {
+_MEANINGS = {
     "no LID found for ": Refusal.NOT_ON_WHATSAPP,
     "Lid is missing in chat table": Refusal.PERSON_UNKNOWN,
     "No LID for user": Refusal.PERSON_UNKNOWN,
@@ -52,9 +46,17 @@ _ANYWHERE = {
     "Attempted to use detached Frame": Refusal.SESSION_BROKEN,
     "Execution context is not available in detached frame": Refusal.SESSION_BROKEN,
     "No connection established": Refusal.SESSION_BROKEN,
+    "Message id be in format ": Refusal.MESSAGE_UNKNOWN,
     "request entity too large$": Refusal.TOO_LARGE,
 }
-"""What the beginnings of errors mean otherwise."""
+"""What the beginnings of errors mean."""
+_IN_GROUPS = {
+    "(item-not-found|gone)$": Refusal.GROUP_UNKNOWN,
+    "(wid error: )?invalid wid": Refusal.GROUP_UNKNOWN,
+    "findChat: new chat not found": Refusal.GROUP_UNKNOWN,
+    "(?P<error>forbidden|not-authorized)$": Refusal.NOT_A_MEMBER,
+}
+"""What some of these mean if the message is for a group."""
 _NOT_FETCHED = re.compile(r"Request failed with status code 4\d\d")
 """What a server says that can't load a file from its address."""
 _TRANSCRIBED = {MessageKind.AUDIO, MessageKind.VOICE}
@@ -67,7 +69,7 @@ def refusal_of(error: str, chat: str, message: OutgoingMessage) -> Rejected | No
     `error` is what the gateway says about a message to a chat.
     """
     text = _PREFIXES.sub("", error, count=1)
-    meanings = _IN_GROUPS | _ANYWHERE if chat.endswith(GROUP) else _ANYWHERE
+    meanings = _MEANINGS | (_IN_GROUPS if chat.endswith(GROUP) else {})
     for pattern, reason in meanings.items():
         if found := re.match(pattern, text):
             return Refused(reason, **found.groupdict())
