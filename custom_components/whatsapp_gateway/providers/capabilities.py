@@ -75,8 +75,8 @@ class Messages(Capability, ABC):
             refused = error.status in REFUSALS or isinstance(error, NoConnection)
             if isinstance(error, Unreachable | BadResponse) and not refused:
                 error = MaybeSent(str(error))
-            # not chained: the other error may repeat the message
-            raise error from None
+        # not chained: the other error may repeat the message
+        raise error
 
     @abstractmethod
     async def _send(

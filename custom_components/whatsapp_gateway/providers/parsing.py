@@ -146,11 +146,10 @@ def base64(value: str, max_bytes: int) -> bytes:
     # four characters hold three bytes
     if len(encoded) * 3 // 4 > max_bytes:
         raise BadResponse("The file is too large")
-    try:
+    with suppress(ValueError):
         return b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-    except ValueError:
-        # not chained: the error may contain the file
-        raise BadResponse("Not base64") from None
+    # not chained: the other error may contain the file
+    raise BadResponse("Not base64")
 
 
 def png(value: Any) -> bytes:
