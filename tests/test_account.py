@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
     from custom_components.whatsapp_gateway.providers.base import Provider
-    from custom_components.whatsapp_gateway.providers.models import InstanceChanged
+    from custom_components.whatsapp_gateway.providers.capabilities import Report
     from tests.gateways import Gateway
 
     from .harness.clock import Clock
@@ -43,7 +43,7 @@ async def test_stream(gateway: Gateway, provider: Provider) -> None:
     """A stream hands over what the gateway reports."""
     gateway.events.on = True
     session = gateway.add("Home", State.CONNECTED)
-    events: list[InstanceChanged | IncomingMessage] = []
+    events: list[Report] = []
     assert provider.events is not None
     stream = Stream(provider, provider.events, "Account", events.append)
 
@@ -68,7 +68,7 @@ async def test_webhook(
     assert await async_setup_component(hass, "webhook", {})
     await make_reachable(hass, gateway, hass_client)
     session = gateway.add("Home", State.CONNECTED)
-    events: list[InstanceChanged | IncomingMessage] = []
+    events: list[Report] = []
     assert provider.webhooks is not None
     webhook = Webhook(hass, entry, provider, provider.webhooks, events.append)
     instances = await provider.instances()

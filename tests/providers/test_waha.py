@@ -33,6 +33,7 @@ from custom_components.whatsapp_gateway.providers.models import (
     NotFound,
     Refused,
     Rejected,
+    Skipped,
     Unauthorized,
     Unreachable,
 )
@@ -965,7 +966,6 @@ async def test_engines(
     ("payload", "kind", "text"),
     [
         ({"body": "hi"}, MessageKind.TEXT, "hi"),
-        ({"body": None}, MessageKind.OTHER, ""),
         ({"hasMedia": True, "media": None}, MessageKind.DOCUMENT, ""),
         (
             {"hasMedia": True, "media": {"mimetype": "image/png"}, "body": "hi"},
@@ -1001,6 +1001,7 @@ async def test_kinds(
     "payload",
     [
         {},
+        {"id": "3EB0", "from": "1@c.us", "body": None},
         {"id": 7, "from": "1@c.us", "body": "hi"},
         {"id": "true_1@c.us_3EB0", "to": "1@c.us", "fromMe": True, "source": "api"},
         {"id": "3EB0", "body": "from nobody"},
@@ -1023,12 +1024,13 @@ async def test_no_messages(
     gateway: WahaGateway, waha: Waha, clock: Clock, payload: dict[str, Any]
 ) -> None:
     """What is incomplete, sent by us or invisible is not reported."""
-    assert await reported(gateway, waha, clock, payload) == []
+    [one] = await reported(gateway, waha, clock, payload)
+    assert isinstance(one, Skipped)
 
 
 async def reported(
     gateway: WahaGateway, waha: Waha, clock: Clock, payload: dict[str, Any]
-) -> list[IncomingMessage]:
+) -> list[Any]:
     """Return what is reported of the payload of an event."""
     gateway.events.on = waha.events.receives = True
     seen: list[Any] = []
@@ -1099,7 +1101,8 @@ async def test_no_file(
     [one] = await reported(gateway, waha, clock, file_at(url))
     asked = len(gateway.asked)
 
-    assert one.has_media
+    assert one.is_file
+    assert one.media is None
     with pytest.raises(Refused, match="file not downloaded"):
         await waha.messages.download(one)
     assert len(gateway.asked) == asked

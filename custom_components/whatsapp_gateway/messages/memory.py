@@ -9,8 +9,10 @@ from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN
 from .number_check import CheckedNumbers
+from .people import People
 from .questions import Questions
 from .replies import AutomaticReplies
+from .seen import SeenMessages
 from .sent import SentMessages
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ class Memory:
 
         Numbers of different accounts may be in one group.
         """
+        self.people = People()
+        self.seen = SeenMessages(self.people)
         self.sent = SentMessages()
         self.replies = replies
         self.questions = Questions(self.sent)

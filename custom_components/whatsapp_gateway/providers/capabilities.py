@@ -96,12 +96,13 @@ class Messages(Capability, ABC):
             request.method, request.path, content=content, time_limit=SEND_TIME_LIMIT
         )
 
-    async def resolve_lids(self, message: IncomingMessage) -> IncomingMessage:
-        """Return a message with phone numbers instead of LIDs, if they are known.
 
-        Never raises: a message is shown with a LID rather than not at all.
-        """
-        return message
+class LidLookup(Capability, ABC):
+    """Tell the phone numbers behind LIDs."""
+
+    @abstractmethod
+    async def find_number(self, instance_id: str, lid: str) -> str | None:
+        """Return the chat ID with the phone number of a LID, None if it isn't known."""
 
 
 class Chats(Capability, ABC):

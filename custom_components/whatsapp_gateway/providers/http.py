@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http import HTTPStatus
 from io import BytesIO
 import logging
@@ -44,7 +45,6 @@ from .redact import redact, without_numbers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
-    from datetime import datetime
 
     from aiohttp import (
         ClientResponse,
@@ -173,6 +173,8 @@ class HttpClient:
         self._name = name
         self._errors = errors
         self._error_of = error_of
+        self.clock_ahead = 0.0
+        """Seconds by which the server's clock was ahead in its last answer."""
         self._resume_at = 0.0
         self._closed = False
 
@@ -222,6 +224,8 @@ class HttpClient:
         html = is_page(body)
         if response.status in SUCCESSES and (page_ok or not html):
             date = http_date(response.headers.get(hdrs.DATE))
+            if date is not None:
+                self.clock_ahead = (date - datetime.now(UTC)).total_seconds()
             return Answer(body=body, date=date, api_key=self.api_key)
         if conflict_ok and response.status == HTTPStatus.CONFLICT and not html:
             return Answer(body=b"")

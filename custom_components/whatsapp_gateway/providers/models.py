@@ -129,6 +129,10 @@ class Skipped:
     """Why, in one word: the type of a message, or `too_large`. It is counted."""
 
 
+UNPARSABLE = Skipped("unparsable")
+"""A message that lacks what every message has."""
+
+
 class Refusal(StrEnum):
     """Why a request was refused, so that nothing was done or sent.
 

@@ -16,7 +16,6 @@ from ..capabilities import Chats, Downloads, Messages, NumberCheck
 from ..failures import explanation
 from ..http import SEND_TIME_LIMIT
 from ..message_parsing import (
-    Lids,
     at,
     chats_of,
     checked_chat,
@@ -43,6 +42,7 @@ from ..models import (
     Refusal,
     Refused,
     Rejected,
+    Skipped,
     Unreachable,
 )
 from .received import key_of, message_and_key, parse_message
@@ -95,7 +95,6 @@ class EvolutionMessages(Messages, Chats, NumberCheck, Downloads):
     @override
     def __init__(self, http: HttpClient) -> None:
         super().__init__(http)
-        self._lids = Lids()
         self._keys: dict[tuple[str, str], Key] = {}
         """What is known of the last messages of each instance, for reactions."""
 
@@ -164,11 +163,6 @@ class EvolutionMessages(Messages, Chats, NumberCheck, Downloads):
         return parse_check(answer.json(), phone_number)
 
     @override
-    async def resolve_lids(self, message: IncomingMessage) -> IncomingMessage:
-        """Return a message with the numbers that earlier messages have told."""
-        return self._lids.resolve(message)
-
-    @override
     async def download(self, message: IncomingMessage) -> bytes:
         if message.media is None:
             raise Refused(Refusal.FILE_NOT_KEPT)
@@ -189,15 +183,12 @@ class EvolutionMessages(Messages, Chats, NumberCheck, Downloads):
             raise
         return await asyncio.to_thread(parse_file, answer.body)
 
-    def parse_event(self, event: dict[str, Any]) -> IncomingMessage | None:
-        """Parse a message, and remember what later ones may lack."""
-        data, key = message_and_key(event)
-        name = parsing.text(event, "instance")
-        self._lids.learn(name, key.get("remoteJid"), key.get("remoteJidAlt"))
-        self._lids.learn(name, key.get("participant"), key.get("participantAlt"))
+    def parse_event(self, event: dict[str, Any]) -> IncomingMessage | Skipped:
+        """Parse a message, and remember what a reaction to it needs."""
         message = parse_message(event)
-        if message is not None:
-            self._remember(name, data)
+        if isinstance(message, IncomingMessage):
+            data, _ = message_and_key(event)
+            self._remember(message.instance_id, data)
         return message
 
 

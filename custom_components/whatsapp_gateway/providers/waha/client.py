@@ -149,6 +149,7 @@ class Waha(Provider):
         self._reconnections = Reconnections()
         self.messages: WahaMessages = WahaMessages(self._http)
         self.chats = self.number_check = self.downloads = self.messages
+        self.lid_lookup = self.messages
         self.events: WahaEvents = WahaEvents(self._http)
         connect = partial(self.perform, Action.CONNECT)
         self.pairing_codes: WahaPairingCodes = WahaPairingCodes(self._http, connect)

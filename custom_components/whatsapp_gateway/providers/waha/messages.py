@@ -15,11 +15,10 @@ from urllib.parse import urlencode
 
 from .. import parsing
 from ..base import path_of
-from ..capabilities import Chats, Downloads, Messages, NumberCheck
+from ..capabilities import Chats, Downloads, LidLookup, Messages, NumberCheck
 from ..http import SEND_TIME_LIMIT
 from ..message_parsing import (
     MAX_CHATS,
-    Lids,
     at,
     chat_in_id,
     chats_of,
@@ -36,23 +35,18 @@ from ..messages import (
     to_c_us,
 )
 from ..models import (
-    BadResponse,
-    GatewayError,
-    RateLimited,
     Refusal,
     Refused,
     Rejected,
-    Unreachable,
 )
 from ..storage import fetch_file
 from .received import FILES, IDS
 
 if TYPE_CHECKING:
-    from ..http import HttpClient
     from ..messages import Chat, IncomingMessage, Media, OutgoingMessage, SentMessage
 
 LID_TIME_LIMIT = 5.0
-"""Seconds for the number of one person; the message waits so long."""
+"""Seconds for the number of one person: the messages of the chat wait so long."""
 ROUTES = {
     MessageKind.IMAGE: "/api/sendImage",
     MessageKind.VIDEO: "/api/sendVideo",
@@ -71,13 +65,8 @@ MAX_PEOPLE = 500
 """Number of chats among which people are looked for."""
 
 
-class WahaMessages(Messages, Chats, NumberCheck, Downloads):
+class WahaMessages(Messages, Chats, NumberCheck, Downloads, LidLookup):
     """The messages, chats and files of a server."""
-
-    @override
-    def __init__(self, http: HttpClient) -> None:
-        super().__init__(http)
-        self._lids = Lids()
 
     @override
     async def _send(
@@ -114,22 +103,12 @@ class WahaMessages(Messages, Chats, NumberCheck, Downloads):
         return parse_check(answer.json(), phone_number)
 
     @override
-    async def resolve_lids(self, message: IncomingMessage) -> IncomingMessage:
-        for lid in self._lids.unknown(message):
-            try:
-                person = await self._person(message, lid)
-            except (RateLimited, Unreachable):
-                self._lids.ask_again(message.instance_id, lid)
-            except GatewayError:
-                # the gateway doesn't know the number
-                continue
-            else:
-                self._lids.learn(message.instance_id, lid, person)
-        return self._lids.resolve(message)
+    async def find_number(self, instance_id: str, lid: str) -> str | None:
+        """Return the chat ID of the person behind a LID.
 
-    async def _person(self, message: IncomingMessage, lid: str) -> str:
-        """Return the chat ID of the person behind a LID."""
-        path = path_of(path_of("/api", message.instance_id, "/lids"), lid)
+        An engine without a list of LIDs refuses this.
+        """
+        path = path_of(path_of("/api", instance_id, "/lids"), lid)
         answer = await self._http.get(path, time_limit=LID_TIME_LIMIT)
         return parse_lid(answer.json())
 
@@ -233,12 +212,9 @@ def parse_groups(payload: Any) -> list[Chat]:
     return chats_of(parsing.rows(payload), GROUP_IDS, GROUP_NAMES)
 
 
-def parse_lid(payload: Any) -> str:
-    """Return the chat ID of the person behind a LID; raises `BadResponse`."""
-    chat = first_chat(at(payload, "pn"))
-    if chat is None:
-        raise BadResponse("No phone number")
-    return chat
+def parse_lid(payload: Any) -> str | None:
+    """Return the chat ID of the person behind a LID, None if it isn't known."""
+    return first_chat(at(payload, "pn"))
 
 
 def parse_check(payload: Any, digits: str) -> str | None:
