@@ -126,10 +126,11 @@ async def test_outbox(
     async def check(instance_id: str, _sequence: int) -> None:
         checked.append(instance_id)
 
+    async def check_key() -> bool:
+        return True
+
     outbox = Outbox(hass, SentMessages(), CheckedNumbers())
-    transport = Transport(
-        provider=provider, check_connected=check, start_reauth=lambda: None
-    )
+    transport = Transport(provider=provider, check_connected=check, check_key=check_key)
     message = OutgoingMessage(text="Hello")
     sending = asyncio.create_task(
         outbox.async_send(session.id, lambda: BEN, lambda _: nullcontext(message))

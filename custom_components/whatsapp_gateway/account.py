@@ -26,7 +26,7 @@ from .push.webhook import Webhook
 from .texts import async_explain_error, failed, translated_errors
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
+    from contextlib import AbstractAsyncContextManager
 
     from homeassistant.core import HomeAssistant
 
@@ -87,7 +87,7 @@ class Account:
         transport = Transport(
             provider=self.provider,
             check_connected=self.async_check_connected,
-            start_reauth=self.coordinator.async_start_reauth,
+            check_key=self.coordinator.async_check_key,
         )
         entry.async_on_unload(self._async_end_if_disabled)
         entry.async_on_unload(self.outbox.async_open(transport))
@@ -166,14 +166,14 @@ class Account:
         called = self.webhook is not None and self.webhook.is_on
         return self.stream is not None or called
 
-    def translated_errors(self) -> AbstractContextManager[None]:
-        """Raise gateway errors translated; start reauth if the API key is rejected."""
-        return translated_errors(self.coordinator.async_start_reauth)
+    def translated_errors(self) -> AbstractAsyncContextManager[None]:
+        """Raise gateway errors translated; check the API key if it was rejected."""
+        return translated_errors(self.coordinator.async_check_key)
 
     async def async_explain(self, err: GatewayError) -> str:
-        """Return the text of a gateway error; start reauth if that helps."""
+        """Return the text of a gateway error; check the API key if it was rejected."""
         return await async_explain_error(
-            self.hass, err, self.coordinator.async_start_reauth
+            self.hass, err, self.coordinator.async_check_key
         )
 
     async def async_reason_missing(self, instance_id: str) -> str:
@@ -202,7 +202,7 @@ class Account:
 
     async def async_perform(self, action: Action, instance_id: str) -> None:
         """Perform an action on an instance and show its new status."""
-        with self.translated_errors():
+        async with self.translated_errors():
             await self.provider.perform(action, instance_id)
         if self.provider.closed:
             # the account was removed or reloaded meanwhile
@@ -218,9 +218,10 @@ class Account:
         Raises unless the gateway no longer lists it after that.
         """
         coordinator = self.coordinator
-        with self.translated_errors(), suppress(NotFound):
-            await self.provider.delete(instance.id)
-            coordinator.note_deleted(instance.id)
+        async with self.translated_errors():
+            with suppress(NotFound):
+                await self.provider.delete(instance.id)
+                coordinator.note_deleted(instance.id)
         # some gateways delete in the background
         give_up_at = monotonic() + DELETION_SECONDS
         await coordinator.async_refresh()

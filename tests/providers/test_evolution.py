@@ -32,6 +32,8 @@ from custom_components.whatsapp_gateway.providers.models import (
     MaybeSent,
     NotActivated,
     NotFound,
+    Refusal,
+    Refused,
     Rejected,
     Skipped,
     Unauthorized,
@@ -1020,12 +1022,13 @@ async def test_not_on_whatsapp(gateway: EvolutionGateway, provider: Evolution) -
     """The server looks for the number or the group first, and says what is wrong."""
     linked(gateway)
 
-    with pytest.raises(Rejected) as raised:
-        await provider.messages.send("home", "4930123456@s.whatsapp.net", TEXT)
-    assert str(raised.value) == "This phone number isn't on WhatsApp."
-    with pytest.raises(Rejected) as raised:
-        await provider.messages.send("home", "1203@g.us", TEXT)
-    assert str(raised.value) == "The gateway does not know this group."
+    for chat, reason in (
+        ("4930123456@s.whatsapp.net", Refusal.NOT_ON_WHATSAPP),
+        ("1203@g.us", Refusal.GROUP_UNKNOWN),
+    ):
+        with pytest.raises(Refused) as raised:
+            await provider.messages.send("home", chat, TEXT)
+        assert raised.value.reason is reason
     with pytest.raises(Rejected, match="does not meet minimum"):
         await provider.messages.send(
             "home", CHAT, OutgoingMessage(poll=Poll(question="?", options=("a",)))
@@ -1125,9 +1128,9 @@ async def test_connection_closed(
     await provider.messages.send("home", CHAT, TEXT)
     instance.state = State.STOPPED
     for chat in (CHAT, "12025550123@s.whatsapp.net"):
-        with pytest.raises(Rejected, match="The instance is not connected"):
+        with pytest.raises(Refused, match="not connected"):
             await provider.messages.send("home", chat, TEXT)
-        with pytest.raises(Rejected, match="The instance is not connected"):
+        with pytest.raises(Refused, match="not connected"):
             await provider.messages.list_chats("home")
     gateway.fail("send", status=500, code="internal", message="Out of memory")
     with pytest.raises(MaybeSent):

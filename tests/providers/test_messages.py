@@ -34,6 +34,8 @@ from custom_components.whatsapp_gateway.providers.models import (
     MaybeSent,
     NoConnection,
     RateLimited,
+    Refusal,
+    Refused,
     Rejected,
     Unauthorized,
     Unreachable,
@@ -314,10 +316,10 @@ async def test_not_connected(
     """An instance that is not connected sends nothing, and says so."""
     home.state = State.STOPPED
 
-    with pytest.raises(Rejected) as raised:
+    with pytest.raises(Refused) as raised:
         await present(provider.messages).send(home.id, PERSON, TEXT)
 
-    assert str(raised.value) == "The instance is not connected."
+    assert raised.value.reason is Refusal.INSTANCE_NOT_CONNECTED
     assert not gateway.sent
     home.state = State.CONNECTED
     await present(provider.messages).send(home.id, PERSON, TEXT)

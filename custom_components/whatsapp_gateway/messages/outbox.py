@@ -71,8 +71,8 @@ class Transport:
     check_connected: Callable[[str, int], Awaitable[None]]
     """Raises a translated error if an instance can't send a message with this order of
     arrival."""
-    start_reauth: Callable[[], None]
-    """Asks for another API key."""
+    check_key: Callable[[], Awaitable[bool]]
+    """Returns whether the API key works, and asks for another one if not."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -269,7 +269,7 @@ class Outbox:
                 queue.sending = None
 
         try:
-            with translated_errors(transport.start_reauth):
+            async with translated_errors(transport.check_key):
                 sent = await _async_patiently(send)
             if sent.chat_id not in {chat_id, None}:
                 _LOGGER.debug("WhatsApp has another chat for the number of a message")
@@ -311,7 +311,7 @@ class Outbox:
         except Closed as err:
             raise failed(ERROR_KEYS[Closed]) from err
         except GatewayError as err:
-            reason = await async_explain_error(self._hass, err, transport.start_reauth)
+            reason = await async_explain_error(self._hass, err, transport.check_key)
             raise failed("number_not_checked", reason=reason) from err
         finally:
             if person is None:

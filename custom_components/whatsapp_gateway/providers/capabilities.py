@@ -14,9 +14,11 @@ from .models import (
     InstanceChanged,
     MaybeSent,
     NoConnection,
+    Rejected,
     Unreachable,
 )
 from .parsing import dumps
+from .refusals import refusal_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable
@@ -65,13 +67,16 @@ class Messages(Capability, ABC):
         try:
             return await self._send(instance_id, chat_id, message)
         except GatewayError as err:
-            if message.is_repeated_in(str(err)):
-                err.args = ("The gateway reports a failure.",)
-            if err.status in REFUSALS or isinstance(err, NoConnection):
-                raise
-            if isinstance(err, Unreachable | BadResponse):
-                raise MaybeSent(str(err)) from err
-            raise
+            error = err
+            if isinstance(err, Rejected | Unreachable | MaybeSent):
+                error = refusal_of(str(err), chat_id, message) or err
+            if message.is_repeated_in(str(error)):
+                error.args = ("The gateway reports a failure.",)
+            refused = error.status in REFUSALS or isinstance(error, NoConnection)
+            if isinstance(error, Unreachable | BadResponse) and not refused:
+                error = MaybeSent(str(error))
+        # not chained: the other error may repeat the message
+        raise error
 
     @abstractmethod
     async def _send(

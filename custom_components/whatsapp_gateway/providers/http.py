@@ -187,6 +187,12 @@ class HttpClient:
         """Send no more requests."""
         self._closed = True
 
+    def open_session(self) -> ClientSession:
+        """Return the session, which sends no API key by itself; raises `Closed`."""
+        if self._closed or self._session.closed:
+            raise Closed
+        return self._session
+
     async def get(self, path: str, *, time_limit: float = READ_TIME_LIMIT) -> Answer:
         """Read something; `time_limit` is in seconds."""
         return await self.request("GET", path, time_limit=time_limit)
@@ -212,7 +218,7 @@ class HttpClient:
         timeout = ClientTimeout(total=time_limit, sock_connect=READ_TIME_LIMIT)
         content = content if json is None else dumps(json)
         async with self._send(method, path, timeout, content) as response:
-            body = await _read(response, max_body)
+            body = await read_body(response, max_body)
         if response.headers.get("X-RateLimit-Remaining") == "0":
             self._wait(seconds_to_wait(response.headers))
         html = is_page(body)
@@ -250,7 +256,7 @@ class HttpClient:
             if not successful or response.content_type != EVENT_STREAM:
                 # only events may take as long as they like
                 async with asyncio.timeout(READ_TIME_LIMIT):
-                    body = await _read(response)
+                    body = await read_body(response)
                 raise self._error(response, body)
             yield response
 
@@ -288,8 +294,7 @@ class HttpClient:
 
     def _check_ready(self) -> None:
         """Raise if no request can be sent now."""
-        if self._closed or self._session.closed:
-            raise Closed
+        self.open_session()
         if not (self.api_key.isascii() and self.api_key.isprintable()):
             # can't be sent in a header
             raise Unauthorized
@@ -341,7 +346,7 @@ def _in_pieces(content: bytes | None) -> bytes | BytesIO | None:
     return BytesIO(content)
 
 
-async def _read(response: ClientResponse, limit: int = MAX_BODY) -> bytes:
+async def read_body(response: ClientResponse, limit: int = MAX_BODY) -> bytes:
     """Read a body of limited size, in bytes."""
     body = bytearray()
     async for chunk in response.content.iter_any():

@@ -13,7 +13,7 @@ from itertools import count
 import re
 from typing import TYPE_CHECKING, Any
 
-from .models import Rejected
+from .models import Refusal, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -245,14 +245,9 @@ def _is_repeated(text: str, line: str) -> bool:
     return any(line[start : start + size] in text for start in starts)
 
 
-def not_connected() -> Rejected:
+def not_connected() -> Refused:
     """Return the error of an instance that can't send now."""
-    return Rejected("The instance is not connected.")
-
-
-def not_on_whatsapp() -> Rejected:
-    """Return the error of a number that can't receive messages."""
-    return Rejected("This phone number isn't on WhatsApp.")
+    return Refused(Refusal.INSTANCE_NOT_CONNECTED)
 
 
 def chat_id(value: str) -> str:

@@ -35,8 +35,11 @@ from ..messages import (
     to_c_us,
 )
 from ..models import (
+    Refusal,
+    Refused,
     Rejected,
 )
+from ..storage import fetch_file
 from .received import FILES, IDS
 
 if TYPE_CHECKING:
@@ -56,6 +59,8 @@ SENT_CHATS = (("key", "remoteJid"), ("id", "remote"))
 """Where the engines NOWEB and WEBJS have the chat of a message that was sent."""
 GROUP_IDS = (("id",), ("id", "_serialized"), ("JID",))
 GROUP_NAMES = ("subject", "name", "Name")
+DOWNLOAD_SETTING = "WHATSAPP_DOWNLOAD_MEDIA"
+"""The setting that lets the server download the files of messages."""
 MAX_PEOPLE = 500
 """Number of chats among which people are looked for."""
 
@@ -109,14 +114,22 @@ class WahaMessages(Messages, Chats, NumberCheck, Downloads, LidLookup):
 
     @override
     async def download(self, message: IncomingMessage) -> bytes:
-        """Return the file of a message, which the server may keep for minutes only."""
-        path = _checked_path(message)
+        """Return the file of a message, which the server may keep for minutes only.
+
+        `message.media` is a path on the server, or the address in a storage (S3) that
+        the server uses.
+        """
+        if (media := message.media) is None:
+            raise Refused(Refusal.FILE_NOT_DOWNLOADED, setting=DOWNLOAD_SETTING)
+        page_ok = message.kind is MessageKind.DOCUMENT
+        if not media.startswith(FILES):
+            return await fetch_file(self._http.open_session(), media, page_ok=page_ok)
         answer = await self._http.request(
             "GET",
-            path,
+            media,
             time_limit=SEND_TIME_LIMIT,
             max_body=MAX_MEDIA,
-            page_ok=message.kind is MessageKind.DOCUMENT,
+            page_ok=page_ok,
         )
         return answer.body
 
@@ -197,13 +210,6 @@ def parse_groups(payload: Any) -> list[Chat]:
             for key, value in payload.items()
         ]
     return chats_of(parsing.rows(payload), GROUP_IDS, GROUP_NAMES)
-
-
-def _checked_path(message: IncomingMessage) -> str:
-    """Return the path of the file of a message; raises `Rejected`."""
-    if message.media is None or not message.media.startswith(FILES):
-        raise Rejected("The gateway has not kept the file of this message.")
-    return message.media
 
 
 def parse_lid(payload: Any) -> str | None:
