@@ -1,0 +1,81 @@
+"""Tell the user if messages that should be received can't arrive."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from homeassistant.core import callback
+from homeassistant.helpers import issue_registry as ir
+
+from ..const import DOMAIN
+
+if TYPE_CHECKING:
+    from homeassistant.config_entries import ConfigEntry
+    from homeassistant.core import HomeAssistant
+
+NOT_RECEIVING = "not_receiving"
+"""The issue of an account that receives no messages."""
+SILENCE_SECONDS = 540.0
+"""How long a reason that may pass by itself lasts before the user is told."""
+GAP_SECONDS = 120.0
+"""Time between two successful polls after which the gateway counts as unreachable
+meanwhile: without a connection for events, a poll happens every 30 seconds."""
+
+
+class Reason(StrEnum):
+    """Why no messages arrive; the value is the end of the translation key."""
+
+    STREAM = "stream"
+    """The connection for events isn't established."""
+    OFF = "off"
+    """The user has turned the webhook off."""
+    UNREGISTERED = "unregistered"
+    """The gateway refuses to call."""
+    IN_USE = "in_use"
+    """Other software uses the webhook of an instance."""
+    SECRET = "secret"  # noqa: S105
+    """Calls don't bring the secret, although it was registered again."""
+
+
+CERTAIN = frozenset({Reason.IN_USE, Reason.SECRET})
+"""Reasons that don't pass by themselves."""
+
+
+class Silence:
+    """Raises an issue if no messages arrive although the gateway answers polls."""
+
+    def __init__(self, hass: HomeAssistant, entry: ConfigEntry, provider: str) -> None:
+        """Start without a reason; the issue of an earlier run may exist."""
+        self._hass = hass
+        self._entry = entry
+        self._provider = provider
+        self._reason: Reason | None = None
+        self._since = 0.0
+        self._polled_at = 0.0
+
+    @callback
+    def async_update(self, reason: Reason | None, instances: str) -> None:
+        """Follow a successful poll; `instances` are the names of those concerned."""
+        now = monotonic()
+        gap, self._polled_at = now - self._polled_at, now
+        if reason is not self._reason or gap > GAP_SECONDS:
+            self._reason, self._since = reason, now
+        issue_id = f"{NOT_RECEIVING}_{self._entry.entry_id}"
+        if reason is None:
+            ir.async_delete_issue(self._hass, DOMAIN, issue_id)
+        elif reason in CERTAIN or now - self._since >= SILENCE_SECONDS:
+            ir.async_create_issue(
+                self._hass,
+                DOMAIN,
+                issue_id,
+                is_fixable=False,
+                severity=ir.IssueSeverity.WARNING,
+                translation_key=f"{NOT_RECEIVING}_{reason}",
+                translation_placeholders={
+                    "name": self._entry.title,
+                    "provider": self._provider,
+                    "instances": instances,
+                },
+            )
