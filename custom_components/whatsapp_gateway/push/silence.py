@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 NOT_RECEIVING = "not_receiving"
 """The issue of an account that receives no messages."""
-SILENCE_SECONDS = 540.0
-"""How long a reason that may pass by itself lasts before the user is told."""
 GAP_SECONDS = 120.0
 """Time between two successful polls after which the gateway counts as unreachable
 meanwhile: without a connection for events, a poll happens every 30 seconds."""
@@ -39,8 +37,16 @@ class Reason(StrEnum):
     """Calls don't bring the secret, although it was registered again."""
 
 
-CERTAIN = frozenset({Reason.IN_USE, Reason.SECRET})
-"""Reasons that don't pass by themselves."""
+DELAY_SECONDS = {
+    Reason.STREAM: 540.0,
+    Reason.OFF: 540.0,
+    # it was noticed up to 5 minutes late
+    Reason.UNREGISTERED: 240.0,
+    Reason.IN_USE: 0.0,
+    Reason.SECRET: 0.0,
+}
+"""How long a reason lasts before the user is told, 10 minutes after its cause at most:
+some pass by themselves."""
 
 
 class Silence:
@@ -65,7 +71,7 @@ class Silence:
         issue_id = f"{NOT_RECEIVING}_{self._entry.entry_id}"
         if reason is None:
             ir.async_delete_issue(self._hass, DOMAIN, issue_id)
-        elif reason in CERTAIN or now - self._since >= SILENCE_SECONDS:
+        elif now - self._since >= DELAY_SECONDS[reason]:
             ir.async_create_issue(
                 self._hass,
                 DOMAIN,

@@ -62,7 +62,7 @@ CHECK_SECONDS = 300.0
 """Time between two registrations: the gateway may have lost or changed them."""
 REFUSED_SECONDS = 60.0
 """Shortest time between two registrations because of refused calls."""
-RETRY_SECONDS = 300.0
+RETRY_SECONDS = 60.0
 """Time until instances that could not be registered are tried again."""
 TRY_AGAIN = {hdrs.RETRY_AFTER: "10"}
 CALL_SECONDS = 120.0
