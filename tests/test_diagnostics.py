@@ -54,7 +54,13 @@ async def test_account(
 
     [instance] = told.pop("instances")
     assert (told.pop("push") is not None) is gateway.has("events")
-    messages = {"receive": "no", "events": {}, "dropped": {}, "queued": 0}
+    messages = {
+        "receive": "no",
+        "events": {},
+        "dropped": {},
+        "skipped": {},
+        "queued": 0,
+    }
     assert told.pop("messages") == messages
     assert told == {
         "provider": entry.title,
@@ -66,7 +72,12 @@ async def test_account(
         "last_error": "BadResponse",
         "instance_count": 1,
         "recipient_count": 0,
-        "webhook": {"on": False, "calls": 0, "seconds_since_call": None}
+        "webhook": {
+            "on": False,
+            "calls": 0,
+            "refused_calls": 0,
+            "seconds_since_call": None,
+        }
         if gateway.has("webhooks")
         else None,
         "being_linked": 0,

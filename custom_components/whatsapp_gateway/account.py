@@ -110,6 +110,9 @@ class Account:
         """Follow polls, events and messages until the account is unloaded."""
         entry = self.entry
         entry.async_on_unload(self._async_store_digests)
+        entry.async_on_unload(
+            self.coordinator.async_add_listener(self._async_tell_silence)
+        )
         if self.webhook:
             entry.async_on_unload(self.webhook.async_stop)
             self.webhook.async_start(self.coordinator.data)
@@ -167,14 +170,15 @@ class Account:
     def _async_tell_silence(self) -> None:
         """Raise an issue if messages that are wanted can't arrive, or delete it."""
         reason, concerned = None, set[str]()
-        if self.inbox.receive is not Receive.NO:
+        polled = self.coordinator.last_update_success
+        if polled and self.inbox.receive is not Receive.NO:
             if self.stream:
                 reason = None if self.stream.connected else Reason.STREAM
             elif self.webhook:
                 reason, concerned = self.webhook.silence
-        instances = map(self.coordinator.data.__getitem__, concerned)
-        names = ", ".join(sorted(instance.name for instance in instances))
-        self.silence.async_update(reason, escape_markdown(names))
+        instances = self.coordinator.data.values()
+        names = sorted(one.name for one in instances if one.id in concerned)
+        self.silence.async_update(reason, escape_markdown(", ".join(names)))
 
     @callback
     def _async_handle(self, event: Report) -> None:

@@ -23,6 +23,7 @@ from custom_components.whatsapp_gateway.providers.messages import (
 )
 from custom_components.whatsapp_gateway.providers.models import (
     InstanceChanged,
+    Skipped,
 )
 from tests.gateways.machine import State
 from tests.gateways.messages import MIME_TYPES
@@ -124,7 +125,7 @@ async def told(
 
 def assert_message(reported: object) -> None:
     """Check the types of what is reported."""
-    assert_fits(reported, InstanceChanged | IncomingMessage | type(None))
+    assert_fits(reported, InstanceChanged | IncomingMessage | Skipped | type(None))
     if isinstance(reported, IncomingMessage):
         for name in ("instance_id", "id", "chat_id"):
             assert_fits(getattr(reported, name), str)

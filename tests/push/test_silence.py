@@ -111,6 +111,9 @@ async def test_outage(home: Receiving, clock: Clock) -> None:
     assert told(home) == []
     await clock.run(IN_TIME / 2 + POLL)
     assert told(home) == ["not_receiving_stream"]
+    home.gateway.fail("*", status=502)
+    await clock.run(POLL)
+    assert told(home) == []
 
 
 @BY_STREAM

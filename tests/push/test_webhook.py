@@ -20,6 +20,7 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
     get_diagnostics_for_config_entry,
 )
 
+from custom_components.whatsapp_gateway.providers.http import MAX_FRAME
 from custom_components.whatsapp_gateway.push import webhook, webhook_requests
 from custom_components.whatsapp_gateway.push.webhook_removal import REMOVAL_SECONDS
 from tests.gateways import GATEWAYS
@@ -438,9 +439,9 @@ async def test_large_body(
     """A body of more than 16 MiB is counted, so that the gateway doesn't repeat it."""
     await home.turn(on=True)
     inbox = home.entry.runtime_data.inbox
-    assert await home.call(b"{}" + b" " * (webhook_requests.MAX_FRAME - 2)) == 200
+    assert await home.call(b"{}" + b" " * (MAX_FRAME - 2)) == 200
     assert inbox.skipped == {}
-    for size in (webhook_requests.MAX_FRAME, webhook_requests.MAX_DISCARDED):
+    for size in (MAX_FRAME, webhook_requests.MAX_DISCARDED):
         polls = home.gateway.count("list")
         assert await home.call(b" " * (size + 1)) == 200
         await clock.run(SOON)

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 NOT_RECEIVING = "not_receiving"
 """The issue of an account that receives no messages."""
-GAP_SECONDS = 120.0
-"""Time between two successful polls after which the gateway counts as unreachable
-meanwhile: without a connection for events, a poll happens every 30 seconds."""
 
 
 class Reason(StrEnum):
@@ -59,14 +56,15 @@ class Silence:
         self._provider = provider
         self._reason: Reason | None = None
         self._since = 0.0
-        self._polled_at = 0.0
 
     @callback
     def async_update(self, reason: Reason | None, instances: str) -> None:
-        """Follow a successful poll; `instances` are the names of those concerned."""
+        """Follow a poll; `instances` are the names of those concerned.
+
+        There is no reason while polls fail: the entities are unavailable then.
+        """
         now = monotonic()
-        gap, self._polled_at = now - self._polled_at, now
-        if reason is not self._reason or gap > GAP_SECONDS:
+        if reason is not self._reason:
             self._reason, self._since = reason, now
         issue_id = f"{NOT_RECEIVING}_{self._entry.entry_id}"
         if reason is None:
