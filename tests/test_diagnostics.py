@@ -67,7 +67,12 @@ async def test_account(
         "last_error": "BadResponse",
         "instance_count": 1,
         "recipient_count": 0,
-        "webhook": {"on": False, "calls": 0, "seconds_since_call": None}
+        "webhook": {
+            "on": False,
+            "calls": 0,
+            "refused_calls": 0,
+            "seconds_since_call": None,
+        }
         if gateway.has("webhooks")
         else None,
         "being_linked": 0,

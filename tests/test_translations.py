@@ -45,6 +45,7 @@ from custom_components.whatsapp_gateway.providers.models import (
     InstanceStatus,
     Refusal,
 )
+from custom_components.whatsapp_gateway.push.silence import NOT_RECEIVING, Reason
 from custom_components.whatsapp_gateway.push.webhook import NO_CALLS
 
 from .harness.texts import ENGLISH, TRANSLATIONS
@@ -273,7 +274,8 @@ def test_sections() -> None:
         "services",
     }
     assert ENGLISH["config_subentries"].keys() == {SUBENTRY_RECIPIENT}
-    assert ENGLISH["issues"].keys() == {NEEDS_ATTENTION, NO_CALLS}
+    not_receiving = {f"{NOT_RECEIVING}_{reason}" for reason in Reason}
+    assert ENGLISH["issues"].keys() == {NEEDS_ATTENTION, NO_CALLS, *not_receiving}
     assert ENGLISH["entity"].keys() == DESCRIPTIONS.keys()
 
 

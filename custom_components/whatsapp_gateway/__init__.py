@@ -12,7 +12,10 @@ from .const import DOMAIN
 from .messages.media_view import async_setup_media_view
 from .messages.memory import async_forget
 from .problems import async_delete_issues, async_delete_issues_of_disabled
-from .push.webhook import async_remove_webhook
+from .push.webhook_removal import (
+    async_remove_webhook,
+    async_unregister_handlers_of_disabled,
+)
 from .services import async_setup_services
 
 if TYPE_CHECKING:
@@ -37,12 +40,14 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     async_setup_media_view(hass)
     async_setup_services(hass)
     async_delete_issues_of_disabled(hass)
+    async_unregister_handlers_of_disabled(hass)
     return True
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: GatewayConfigEntry) -> bool:
     """Set up an account."""
     account = Account(hass, entry)
+    account.async_listen()
     await account.coordinator.async_config_entry_first_refresh()
     entry.runtime_data = account
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+import logging
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,18 @@ from .messages.memory import async_end_sending, async_memory_of
 from .messages.outbox import Transport
 from .pairing.qr_code import QrCodes
 from .problems import DISCONNECTING_ACTIONS, Problems
+from .providers.capabilities import unexpected
 from .providers.messages import IncomingMessage
 from .providers.models import Action, Instance, InstanceStatus, NotFound, Skipped
+from .push.silence import Reason, Silence
 from .push.stream import Stream
 from .push.webhook import Webhook
-from .texts import async_explain_error, failed, translated_errors
+from .texts import (
+    async_explain_error,
+    escape_markdown,
+    failed,
+    translated_errors,
+)
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -35,6 +43,8 @@ if TYPE_CHECKING:
 
 DELETION_SECONDS = 15.0
 """Time that a gateway may take to delete an instance."""
+
+_LOGGER = logging.getLogger(__name__)
 
 type GatewayConfigEntry = ConfigEntry[Account]
 
@@ -73,11 +83,20 @@ class Account:
             if webhooks
             else None
         )
+        self.silence = Silence(hass, entry, self.provider.name)
+        self._failed = False
+        """Whether an unexpected error has been logged."""
         # ends requests; a dialog that links an instance goes on with the next account
         entry.async_on_unload(self.provider.close)
         self._followed: tuple[dict[str, Instance], set[str]] | None = None
         """The instances of the last poll, and those that only it lacked."""
         self._device_names: dict[str, str | None] = {}
+
+    @callback
+    def async_listen(self) -> None:
+        """Ask the gateway to repeat its calls until the account is started."""
+        if self.webhook:
+            self.webhook.async_listen()
 
     @callback
     def async_start(self) -> None:
@@ -91,6 +110,9 @@ class Account:
         )
         entry.async_on_unload(self._async_end_if_disabled)
         entry.async_on_unload(self.outbox.async_open(transport))
+        entry.async_on_unload(
+            self.coordinator.async_add_listener(self._async_tell_silence)
+        )
         if self.webhook:
             entry.async_on_unload(self.webhook.async_stop)
             self.webhook.async_start(self.coordinator.data)
@@ -120,6 +142,7 @@ class Account:
         self._async_store_digests()
         if self.webhook:
             self.webhook.async_update(instances)
+        self._async_tell_silence()
         if (instances, missing) == self._followed:
             return
         self._followed = instances, missing
@@ -150,12 +173,42 @@ class Account:
             async_store(self.hass, self.entry, CONF_PAIRING_DIGESTS, dict(digests))
 
     @callback
+    def _async_tell_silence(self) -> None:
+        """Raise an issue if messages that are wanted can't arrive, or delete it."""
+        reason, concerned = None, set[str]()
+        polled = self.coordinator.last_update_success
+        if polled and self.inbox.receive is not Receive.NO:
+            if self.stream:
+                reason = None if self.stream.connected else Reason.STREAM
+            elif self.webhook:
+                reason, concerned = self.webhook.silence
+        instances = self.coordinator.data.values()
+        names = sorted(one.name for one in instances if one.id in concerned)
+        self.silence.async_update(reason, escape_markdown(", ".join(names)))
+
+    @callback
     def _async_handle(self, event: Report) -> None:
+        """Take what the gateway reports; no error ends what brings the events."""
+        try:
+            self._async_take(event)
+        except Exception as err:  # noqa: BLE001
+            self._async_take(unexpected(err))
+
+    @callback
+    def _async_take(self, event: Report) -> None:
         """Take what the gateway reports: a message, or a reason to poll."""
         if isinstance(event, IncomingMessage):
             self.inbox.put(event)
         elif isinstance(event, Skipped):
             self.inbox.count_skipped(event)
+            if event.error and not self._failed:
+                self._failed = True
+                # without the text of the error, which may contain the message
+                _LOGGER.error(
+                    "Something that %s reported caused an unexpected error: %s",
+                    self.entry.title,
+                    event.error,
+                )
         else:
             self.qr_codes.wake(event)
             self.coordinator.async_request_poll()

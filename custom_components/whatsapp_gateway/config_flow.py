@@ -26,7 +26,7 @@ from .flows.options import GatewayOptionsFlow
 from .flows.recipient import RecipientFlow
 from .messages.recipients import SUBENTRY_RECIPIENT
 from .providers import PROVIDERS
-from .push.webhook import async_move_webhook
+from .push.webhook_removal import async_move_webhook
 from .texts import escape_markdown
 
 if TYPE_CHECKING:

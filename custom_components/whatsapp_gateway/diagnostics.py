@@ -81,6 +81,7 @@ def _webhook(webhook: Webhook) -> dict[str, Any]:
     return {
         "on": webhook.is_on,
         "calls": webhook.calls,
+        "refused_calls": webhook.refused_calls,
         "seconds_since_call": called_at and round(monotonic() - called_at),
     }
 

@@ -192,7 +192,7 @@ def test_webhook(
 ) -> None:
     """Every body of a call to the webhook is an event or none."""
     documents = told.events or told.documents
-    assert_message(present(provider.webhooks).parse(data.draw(reports(documents))))
+    assert_message(present(provider.webhooks).read(data.draw(reports(documents))))
     assert_discreet(caplog, "one")
 
 

@@ -378,12 +378,15 @@ class EvolutionGateway(EvolutionMessages):
             # it looks for the ID of an instance in memory
             message = "Cannot read properties of undefined (reading 'instanceId')"
             return self.error(500, "internal_error", message)
+        before = self.webhooks.endpoints.get(instance.uuid)
+        kept = before.headers if before else {}
+        headers = settings.get("headers")
         one = Endpoint(
             id=instance.uuid,
             url=url,
             owner=instance.owner,
             events=(events or [*WEBHOOK_EVENTS]) if enabled else [],
-            headers=settings.get("headers") or {},
+            headers=kept if headers is None else headers,
             active=enabled,
             by_event=settings.get("byEvents", False),
             with_media=settings.get("base64", False),

@@ -620,3 +620,18 @@ async def test_parallel(evolution: EvolutionGateway, call: Client) -> None:
     assert home.starts == 1
     assert one.body["count"] in {0, 1}
     assert other.status == 200
+
+
+async def test_headers_of_a_webhook(evolution: EvolutionGateway, call: Client) -> None:
+    """The headers of a webhook are kept unless others are given."""
+    evolution.add("home", State.CONNECTED)
+    settings: dict[str, Any] = {"url": "http://ha", "enabled": True, "events": []}
+    secret = {"X-Secret": "s"}
+
+    async def headers_after(**more: Any) -> Any:
+        body = {"webhook": settings | more}
+        return (await call("POST", "/webhook/set/home", body)).body["headers"]
+
+    assert await headers_after(headers=secret) == secret
+    assert await headers_after() == secret
+    assert await headers_after(headers={}) == {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from itertools import pairwise
 import json
 import random
@@ -15,6 +15,7 @@ from yarl import URL
 
 from custom_components.whatsapp_gateway.pairing.engine import Phase, pair
 from custom_components.whatsapp_gateway.pairing.qr_code import QrCodeFeed
+from custom_components.whatsapp_gateway.providers.http import MAX_WEBSOCKET_FRAME
 from custom_components.whatsapp_gateway.providers.messages import (
     IncomingMessage,
     Media,
@@ -34,6 +35,7 @@ from custom_components.whatsapp_gateway.providers.models import (
     Refused,
     Rejected,
     Skipped,
+    TooLarge,
     Unauthorized,
     Unreachable,
 )
@@ -829,12 +831,13 @@ async def test_events_without_a_key(
 
 
 async def test_huge_event(gateway: WahaGateway, waha: Waha, clock: Clock) -> None:
-    """A message of more than 1 MiB ends the connection."""
+    """A message of more than 64 MiB ends the connection."""
     gateway.events.on = True
     task = asyncio.create_task(follow(waha, []))
     await clock.run(1)
-    await gateway.events.send(b"x" * 2 * 1024 * 1024)
-    with pytest.raises(Unreachable):
+    with suppress(ConnectionError):
+        await gateway.events.send(b"x" * (MAX_WEBSOCKET_FRAME + 1))
+    with pytest.raises(TooLarge):
         await task
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 import json
 from pathlib import Path
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tests.gateways.whatisup import WhatIsUpGateway
     from tests.harness.clock import Clock
 
+MIB = 1024 * 1024
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "whatisup"
 
 
@@ -216,23 +217,33 @@ async def test_events(
 
 @pytest.mark.parametrize(
     "data",
-    [b"data: " + b"x" * 3 * 1024 * 1024, b"data: x\n" * 200_000],
-    ids=["line", "lines"],
+    [
+        b"data: " + b"x" * 20 * MIB,
+        b": comment".ljust(20 * MIB),
+        (b"data: ".ljust(MIB) + b"\n") * 20,
+    ],
+    ids=["line", "comment", "lines"],
 )
 async def test_huge_event(
     gateway: WhatIsUpGateway, provider: WhatIsUp, clock: Clock, data: bytes
 ) -> None:
-    """An event without an end ends the connection."""
+    """An event of more than 16 MiB is skipped, and the next one is understood."""
     gateway.events.on = True
-    task = asyncio.create_task(follow(provider, []))
+    seen: list[Any] = []
+    task = asyncio.create_task(follow(provider, seen))
     await clock.run(1)
-    with suppress(ConnectionError):
-        await gateway.events.send(data)
-    with pytest.raises(Unreachable, match="too large"):
+    event = b'data: {"event": "qr.updated", "instance_id": "one"}\n\n'
+    await gateway.events.send(data + b"\n\n" + event)
+    await clock.run(1)
+    *before, changed = seen
+    assert changed == InstanceChanged(instance_id="one", has_code=True)
+    assert [one for one in before if one] == [Skipped("too_large")]
+    gateway.hang_up()
+    with pytest.raises(Unreachable):
         await task
 
 
-async def test_event_of_almost_a_mebibyte(
+async def test_event_of_almost_16_mebibytes(
     gateway: WhatIsUpGateway, provider: WhatIsUp, clock: Clock
 ) -> None:
     """A large event is understood."""
@@ -240,7 +251,7 @@ async def test_event_of_almost_a_mebibyte(
     seen: list[Any] = []
     task = asyncio.create_task(follow(provider, seen))
     await clock.run(1)
-    event = {"event": "qr.updated", "instance_id": "one", "qr": "x" * 1_000_000}
+    event = {"event": "qr.updated", "instance_id": "one", "qr": "x" * 16_000_000}
     await gateway.events.send(f"data: {json.dumps(event)}\n\n".encode())
     await clock.run(1)
     assert seen == [InstanceChanged(instance_id="one", has_code=True)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 import pytest
 
@@ -13,8 +13,15 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import callback
 
-from custom_components.whatsapp_gateway.providers.http import HEARTBEAT
-from custom_components.whatsapp_gateway.providers.models import GatewayError
+from custom_components.whatsapp_gateway.providers.capabilities import Events
+from custom_components.whatsapp_gateway.providers.http import HEARTBEAT, MAX_FRAME
+from custom_components.whatsapp_gateway.providers.models import (
+    GatewayError,
+    InstanceChanged,
+    Skipped,
+    TooLarge,
+)
+from custom_components.whatsapp_gateway.push.stream import Stream
 from tests.gateways.machine import LINK, State
 from tests.harness.calls import present
 from tests.harness.facts import needs
@@ -28,11 +35,16 @@ from tests.harness.helpers import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.common import MockConfigEntry
 
     from custom_components.whatsapp_gateway.providers.base import Provider
-    from custom_components.whatsapp_gateway.push.stream import Stream
+    from custom_components.whatsapp_gateway.providers.capabilities import (
+        Payload,
+        Report,
+    )
     from tests.gateways import Gateway, VirtualPhone
     from tests.gateways.machine import Session
     from tests.harness.clock import Clock
@@ -275,19 +287,22 @@ async def test_not_offered(
     instance: Session,
     entry: MockConfigEntry,
     clock: Clock,
+    caplog: pytest.LogCaptureFixture,
     fault: dict[str, Any],
 ) -> None:
-    """A gateway that offers no events is asked again after an hour."""
+    """A gateway that offers no events is asked more and more seldom."""
+    caplog.set_level(logging.DEBUG)
     gateway.fail("events", **fault)
     assert await hass.config_entries.async_setup(entry.entry_id)
+    await clock.run(60)
+    assert gateway.count("events") >= 3
     await clock.run(3500)
-    asked = gateway.count("events")
-    assert asked <= 2
+    assert gateway.count("events") <= 32
+    assert caplog.text.count("reports no events") == 1
     assert not hass.config_entries.flow.async_progress()
 
     gateway.heal()
-    await clock.run(200)
-    assert entry.runtime_data.stream.connected
+    await until(lambda: entry.runtime_data.stream.connected, LONGEST)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
@@ -453,3 +468,104 @@ async def test_no_refresh_of_states_that_did_not_change(
     assert entry.runtime_data.stream.events["status"] == events + 1
     assert gateway.count("list") == polls + 1
     assert written == []
+
+
+async def test_large_events(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    instance: Session,
+    entry: MockConfigEntry,
+    clock: Clock,
+) -> None:
+    """An event of 16 MiB is read, a larger one is skipped, and the next one is read."""
+    stream = await set_up(hass, entry)
+    inbox = entry.runtime_data.inbox
+    start, rest = gateway.event_of(instance).split(b"{", 1)
+    seen = stream.events["status"]
+
+    async def send(size: int) -> None:
+        padding = b" " * (size - len(start) - 1 - len(rest))
+        await gateway.events.send(start + b"{" + padding + rest)
+
+    await send(MAX_FRAME)
+    await until(lambda: stream.events["status"] == seen + 1)
+    await send(MAX_FRAME + 100)
+    await until(lambda: inbox.skipped == {"too_large": 1})
+    await send(1000)
+    await until(lambda: stream.events["status"] == seen + 2)
+    assert stream.connections == 1
+    assert state_of(hass, "sensor.home_status") == "connected"
+
+
+class Script(Events):
+    """Events that come as a test says: a list for each connection, an error at last."""
+
+    def __init__(self, *connections: list[Any]) -> None:
+        """Report these."""
+        self._connections = list(connections)
+
+    @override
+    async def payloads(self) -> AsyncGenerator[Payload]:
+        for one in self._connections.pop(0):
+            if isinstance(one, Exception):
+                raise one
+            yield one
+        await asyncio.Event().wait()
+
+    @override
+    def parse(self, payload: bytes | str) -> Report | None:
+        return InstanceChanged(instance_id=str(int(payload)))
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "within"),
+    [
+        (TooLarge(), Skipped("too_large"), 1.5),
+        (RuntimeError("a message"), Skipped("unexpected_error", "RuntimeError"), 6.0),
+    ],
+)
+async def test_error_between_events(
+    provider: Provider,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    reason: Skipped,
+    within: float,
+) -> None:
+    """A bad event doesn't end a connection, and nothing ends the stream."""
+    reports: list[Report] = []
+    script = Script(["1", "bad", b"2", None, error], ["3"])
+    stream = Stream(provider, script, "Account", reports.append)
+    task = asyncio.create_task(stream.async_run())
+    await clock.run(within)
+    task.cancel()
+    assert [one for one in reports if one != InstanceChanged()] == [
+        InstanceChanged(instance_id="1"),
+        Skipped("unexpected_error", "ValueError"),
+        InstanceChanged(instance_id="2"),
+        reason,
+        InstanceChanged(instance_id="3"),
+    ]
+    assert "a message" not in caplog.text
+
+
+async def test_unexpected_error(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    instance: Session,
+    entry: MockConfigEntry,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What can't be handled is counted and logged once, without its content."""
+    stream = await set_up(hass, entry)
+    reason: Any = ["private"]
+    for _ in range(3):
+        stream._handle(Skipped(reason))
+    assert entry.runtime_data.inbox.skipped == {"unexpected_error": 3}
+    assert caplog.text.count("unexpected error: TypeError") == 1
+    assert "private" not in caplog.text
+
+    instance.state = State.STOPPED
+    await clock.run(2)
+    assert state_of(hass, "sensor.home_status") == "disconnected"

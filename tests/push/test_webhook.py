@@ -12,7 +12,7 @@ import pytest
 
 import homeassistant.components.hassio  # noqa: F401  not importable in frozen time
 from homeassistant.components.webhook import async_handle_webhook
-from homeassistant.config_entries import ConfigEntryDisabler
+from homeassistant.config_entries import ConfigEntryDisabler, ConfigEntryState
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.setup import async_setup_component
 from homeassistant.util.aiohttp import MockRequest
@@ -20,7 +20,9 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
     get_diagnostics_for_config_entry,
 )
 
+from custom_components.whatsapp_gateway.providers.http import MAX_FRAME
 from custom_components.whatsapp_gateway.push import webhook, webhook_requests
+from custom_components.whatsapp_gateway.push.webhook_removal import REMOVAL_SECONDS
 from tests.gateways import GATEWAYS
 from tests.gateways.machine import LINK, State
 from tests.gateways.webhooks import Endpoint
@@ -170,18 +172,19 @@ async def test_one_instance_later(home: Home, clock: Clock) -> None:
 
 
 async def test_lost_at_the_gateway(home: Home, clock: Clock) -> None:
-    """A webhook that the gateway no longer has is added again within the hour."""
+    """A webhook that the gateway no longer has is added again within 5 minutes."""
     await home.turn(on=True)
     [before] = home.gateway.webhooks.active
     home.gateway.webhooks.endpoints.clear()
-    await clock.run(3600 + POLL)
+    await clock.run(webhook.CHECK_SECONDS + POLL)
     [after] = home.gateway.webhooks.active
     assert after.url == before.url
 
-    asked = home.gateway.count("webhook_set")
-    await clock.run(3600 + POLL)
+    asked, changed = (home.gateway.count(f"webhook_{what}") for what in ("find", "set"))
+    await clock.run(3600)
     assert len(home.gateway.webhooks.active) == 1
-    assert home.gateway.count("webhook_set") <= asked + 1
+    assert asked + 10 <= home.gateway.count("webhook_find") <= asked + 12
+    assert home.gateway.count("webhook_set") == changed
 
 
 async def test_change_at_once(
@@ -215,7 +218,12 @@ async def test_off_by_default(
     assert home.gateway.count("webhook_find") == home.gateway.count("webhook_set") == 0
     assert "webhook" not in home.entry.data
     told = await get_diagnostics_for_config_entry(home.hass, hass_client, home.entry)
-    assert told["webhook"] == {"on": False, "calls": 0, "seconds_since_call": None}
+    assert told["webhook"] == {
+        "on": False,
+        "calls": 0,
+        "refused_calls": 0,
+        "seconds_since_call": None,
+    }
     await home.hass.config_entries.async_remove(home.entry.entry_id)
     assert home.gateway.count("webhook_find") == 0
 
@@ -246,7 +254,7 @@ async def test_turn_off_while_the_gateway_is_down(home: Home, clock: Clock) -> N
     home.gateway.fail("*", hang=True)
     started = clock.time()
     await home.turn(on=False)
-    assert clock.time() - started < webhook.REMOVAL_SECONDS + 1
+    assert clock.time() - started < REMOVAL_SECONDS + 1
     assert not home.is_on
 
     home.gateway.heal()
@@ -269,13 +277,13 @@ async def test_turned_off_by_two(home: Home) -> None:
 
 
 async def test_reload(home: Home, clock: Clock) -> None:
-    """A reload changes nothing at the gateway, and a call meanwhile does no harm."""
+    """A reload changes nothing at the gateway, which has to repeat calls meanwhile."""
     await home.turn(on=True)
     [endpoint] = home.gateway.webhooks.active
     [session] = home.gateway.sessions.values()
     assert await home.hass.config_entries.async_unload(home.entry.entry_id)
     assert home.gateway.webhooks.active == [endpoint]
-    assert await home.call() == 200
+    assert await home.call() == 503
 
     assert await home.hass.config_entries.async_setup(home.entry.entry_id)
     await clock.run(SOON)
@@ -293,7 +301,7 @@ async def test_remove(home: Home, clock: Clock, fault: dict[str, Any] | None) ->
         home.gateway.fail("*", **fault)
     started = clock.time()
     await home.hass.config_entries.async_remove(home.entry.entry_id)
-    assert clock.time() - started < webhook.REMOVAL_SECONDS + 1
+    assert clock.time() - started < REMOVAL_SECONDS + 1
     assert bool(home.gateway.webhooks.active) is (fault is not None)
 
 
@@ -412,9 +420,12 @@ async def test_wrong_secret(
 ) -> None:
     """A call without the secret does nothing."""
     await home.turn(on=True)
-    polls = home.gateway.count("list")
     for name in home.headers:
         assert await home.call(**{name: secret}) == 401
+        assert await home.hass.config_entries.async_unload(home.entry.entry_id)
+        assert await home.call(**{name: secret}) == 401
+        assert await home.hass.config_entries.async_setup(home.entry.entry_id)
+    polls = home.gateway.count("list")
     await clock.run(SOON)
     assert home.gateway.count("list") == polls
     assert (await home.calls(hass_client))["calls"] == 0
@@ -425,14 +436,18 @@ async def test_wrong_secret(
 async def test_large_body(
     home: Home, clock: Clock, hass_client: ClientSessionGenerator
 ) -> None:
-    """A body of more than 1 MiB is not read to its end."""
+    """A body of more than 16 MiB is counted, so that the gateway doesn't repeat it."""
     await home.turn(on=True)
-    polls = home.gateway.count("list")
-    assert await home.call(b" " * 2 * webhook_requests.MAX_BODY) == 400
-    await clock.run(SOON)
-    assert home.gateway.count("list") == polls
-    assert (await home.calls(hass_client))["calls"] == 0
-    assert await home.call(b" " * webhook_requests.MAX_BODY) == 200
+    inbox = home.entry.runtime_data.inbox
+    assert await home.call(b"{}" + b" " * (MAX_FRAME - 2)) == 200
+    assert inbox.skipped == {}
+    for size in (MAX_FRAME, webhook_requests.MAX_DISCARDED):
+        polls = home.gateway.count("list")
+        assert await home.call(b" " * (size + 1)) == 200
+        await clock.run(SOON)
+        assert home.gateway.count("list") == polls + 1
+    assert inbox.skipped == {"too_large": 2}
+    assert (await home.calls(hass_client))["calls"] == 3
 
 
 @pytest.mark.parametrize("body", [b"", b"garbage", b"[]", b"{}", b'{"instance": 1}'])
@@ -478,6 +493,7 @@ async def test_broken_body(home: Home) -> None:
         await home.call(half())
     broken = {"Content-Encoding": "gzip", "Connection": "close"}
     assert await home.call(b"not compressed", **broken) == 400
+    assert home.entry.runtime_data.inbox.skipped["unparsable"] >= 1
     assert await home.call() == 200
 
 
@@ -743,3 +759,40 @@ async def test_call_over_the_cloud(home: Home) -> None:
 
     assert response.status == 200
     assert home.entry.runtime_data.webhook.calls == before + 1
+
+
+async def test_call_before_the_account_is_loaded(home: Home, clock: Clock) -> None:
+    """The gateway has to repeat a call while the account can't be set up."""
+    await home.turn(on=True)
+    home.gateway.fail("list", status=500)
+    await home.hass.config_entries.async_reload(home.entry.entry_id)
+    assert home.entry.state is ConfigEntryState.SETUP_RETRY
+    path = f"/api/webhook/{home.settings['id']}"
+    answer = await home.client.post(path, data=b"{}", headers=home.headers)
+    assert answer.status == 503
+    assert int(answer.headers["Retry-After"]) >= 1
+
+    home.gateway.heal()
+    await until(lambda: home.entry.state is ConfigEntryState.LOADED)
+    assert await home.call() == 200
+
+
+@pytest.mark.parametrize("how", ["turn_off", "disable", "remove"])
+async def test_call_after_the_end(home: Home, how: str) -> None:
+    """Who calls an account that is gone isn't asked to repeat the call."""
+    await home.turn(on=True)
+    path, headers = f"/api/webhook/{home.settings['id']}", home.headers
+    entries, entry_id = home.hass.config_entries, home.entry.entry_id
+    if how == "turn_off":
+        await home.turn(on=False)
+    elif how == "remove":
+        await entries.async_remove(entry_id)
+    else:
+        await entries.async_set_disabled_by(entry_id, ConfigEntryDisabler.USER)
+    # of an address that Home Assistant doesn't know
+    assert (await home.client.post(path, data=b"{}", headers=headers)).status == 200
+    assert path.rpartition("/")[2] not in home.hass.data["webhook"]
+
+    if how == "disable":
+        await entries.async_set_disabled_by(entry_id, None)
+        assert await home.call() == 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 import asyncio
+from contextlib import aclosing
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar
 
@@ -15,6 +16,7 @@ from .models import (
     MaybeSent,
     NoConnection,
     Rejected,
+    Skipped,
     Unreachable,
 )
 from .parsing import dumps
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
         SendRequest,
         SentMessage,
     )
-    from .models import Skipped
 
+    type Payload = bytes | str | Skipped | None
     type Report = InstanceChanged | IncomingMessage | Skipped
 
 REFUSALS = {*range(300, 500)} - {HTTPStatus.REQUEST_TIMEOUT}
@@ -40,6 +42,11 @@ REFUSALS = {*range(300, 500)} - {HTTPStatus.REQUEST_TIMEOUT}
 
 408 also comes from frameworks that stop waiting for something that goes on.
 """
+
+
+def unexpected(err: Exception) -> Skipped:
+    """Return the report of an error that this integration didn't expect."""
+    return Skipped("unexpected_error", type(err).__name__)
 
 
 class Capability:
@@ -138,13 +145,40 @@ class Reports(Capability):
     receives = False
     """Whether the user wants to receive messages; set before anything is asked."""
 
+    def read(self, payload: Payload) -> Report | None:
+        """Return what a payload reports, None if it is of no interest.
+
+        Never raises: one bad payload must not end what brings the others.
+        """
+        if payload is None or isinstance(payload, Skipped):
+            return payload
+        try:
+            return self.parse(payload)
+        except BadResponse:
+            return Skipped("unparsable")
+        except Exception as err:  # noqa: BLE001
+            return unexpected(err)
+
+    def parse(self, payload: bytes | str) -> Report | None:  # noqa: ARG002
+        """Return what a payload reports; raises `BadResponse` if it isn't JSON."""
+        return InstanceChanged()
+
 
 class Events(Reports, ABC):
     """Report changes while a connection to the gateway is open."""
 
-    @abstractmethod
-    def follow(self) -> AsyncGenerator[Report | None]:
+    async def follow(self) -> AsyncGenerator[Report | None]:
         """Yield what the gateway reports, None for a sign of life.
+
+        Ends with a `GatewayError`, as `payloads` does.
+        """
+        async with aclosing(self.payloads()) as payloads:
+            async for payload in payloads:
+                yield self.read(payload)
+
+    @abstractmethod
+    def payloads(self) -> AsyncGenerator[Payload]:
+        """Yield the content of each event, None for a sign of life.
 
         Ends with a `GatewayError`; `Rejected`, `NotFound` and `BadResponse` mean that
         the gateway doesn't offer this, at least now.
@@ -174,10 +208,6 @@ class Webhooks(Reports, ABC):
     @abstractmethod
     async def unregister(self, url: str, instance_ids: Iterable[str]) -> None:
         """Let the gateway no longer call this address; all other webhooks are kept."""
-
-    def parse(self, body: bytes) -> Report | None:  # noqa: ARG002
-        """Return what a call reports, None if it is of no interest."""
-        return InstanceChanged()
 
 
 class PairingCodes(Capability, ABC):

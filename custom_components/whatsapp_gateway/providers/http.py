@@ -68,8 +68,10 @@ HEARTBEAT = 25.0
 """Seconds between two pings of a WebSocket; it ends if none is answered."""
 CLOSE_TIME_LIMIT = 1.0
 """Seconds to close a WebSocket."""
-MAX_FRAME = 1024 * 1024
-"""Number of bytes of an event."""
+MAX_FRAME = 16 * 1024 * 1024
+"""Number of bytes, or characters, of an event; a larger one is skipped."""
+MAX_WEBSOCKET_FRAME = 4 * MAX_FRAME
+"""Number of bytes of a frame; aiohttp ends the connection because of a larger one."""
 EVENT_STREAM = "text/event-stream"
 MAX_BODY = 8 * 1024 * 1024
 """Number of bytes of an answer."""
@@ -277,7 +279,7 @@ class HttpClient:
                     url,
                     heartbeat=HEARTBEAT,
                     autoping=False,
-                    max_msg_size=MAX_FRAME,
+                    max_msg_size=MAX_WEBSOCKET_FRAME,
                     timeout=ClientWSTimeout(ws_close=CLOSE_TIME_LIMIT),
                 )
             _LOGGER.debug("%s WebSocket %s: open", self._name, path)

@@ -127,6 +127,8 @@ class Skipped:
 
     reason: str
     """Why, in one word: the type of a message, or `too_large`. It is counted."""
+    error: str | None = None
+    """Name of the exception that this integration didn't expect."""
 
 
 UNPARSABLE = Skipped("unparsable")
@@ -231,6 +233,10 @@ class RateLimited(GatewayError):
 
 class Unreachable(GatewayError):
     """No answer, or a server error: try again later."""
+
+
+class TooLarge(Unreachable):
+    """An event that is too large has ended the connection: connect again at once."""
 
 
 class NoConnection(Unreachable):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from aiohttp import WSCloseCode, WSMsgType
+from aiohttp import WebSocketError, WSCloseCode, WSMsgType
 
 from .http import MAX_FRAME
-from .models import Rejected, Unauthorized, Unreachable
+from .models import Rejected, Skipped, TooLarge, Unauthorized, Unreachable
 from .parsing import BYTE_ORDER_MARK
 
 if TYPE_CHECKING:
@@ -17,58 +17,70 @@ if TYPE_CHECKING:
     from .http import HttpClient
 
 NEWLINES = (b"\n", b"\r")
+TOO_LARGE = Skipped("too_large")
 
 
 async def server_sent_events(
     client: HttpClient, path: str
-) -> AsyncGenerator[bytes | None]:
+) -> AsyncGenerator[bytes | Skipped | None]:
     """Yield the data of each event, None for a comment, as the HTML standard defines.
 
-    Raises a `GatewayError` at the end. A frame may have 1 MiB.
+    Raises a `GatewayError` at the end. An event of more than 16 MiB is skipped.
     """
     async with client.stream(path) as response:
-        data: list[bytes] = []
+        data = bytearray()
         size = 0
         async with aclosing(_lines(response.content.iter_any())) as lines:
             async for line in lines:
-                if line.startswith(b":"):
+                if line is None:
+                    size = MAX_FRAME + 1
+                elif line.startswith(b":"):
                     yield None
                 elif line.startswith(b"data"):
                     value = line.removeprefix(b"data").removeprefix(b":")
-                    data.append(value.removeprefix(b" "))
-                    if (size := size + len(line)) > MAX_FRAME:
-                        raise Unreachable("An event is too large")
-                elif not line and data:
-                    yield b"\n".join(data)
-                    data, size = [], 0
+                    size += len(line)
+                    data += value.removeprefix(b" ") + b"\n"
+                elif not line and size:
+                    yield TOO_LARGE if size > MAX_FRAME else bytes(data[:-1]) or None
+                    data, size = bytearray(), 0
+                if size > MAX_FRAME:
+                    data.clear()
     raise Unreachable("The stream ended")
 
 
-async def _lines(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes]:
-    """Yield complete lines; they may end with any kind of newline."""
-    buffer, first = bytearray(), True
+async def _lines(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes | None]:
+    """Yield complete lines, None for one that is too large to be kept.
+
+    They may end with any kind of newline.
+    """
+    buffer, first, too_large = bytearray(), True, False
     async for chunk in chunks:
         buffer += chunk
-        if len(buffer) > 2 * MAX_FRAME:
-            raise Unreachable("A line is too large")
         if not any(newline in chunk for newline in NEWLINES):
+            if too_large or len(buffer) > MAX_FRAME:
+                too_large = True
+                buffer.clear()
             continue
         lines = buffer.splitlines(keepends=True)
         # a carriage return at the end may be the first half of a newline
         rest = b"" if lines[-1].endswith(b"\n") else lines.pop()
         buffer = bytearray(rest)
         for line in lines:
-            start = bytes(line.rstrip(b"\r\n"))
-            yield start.removeprefix(BYTE_ORDER_MARK) if first else start
+            if too_large:
+                too_large = False
+                yield None
+            else:
+                start = bytes(line.rstrip(b"\r\n"))
+                yield start.removeprefix(BYTE_ORDER_MARK) if first else start
             first = False
 
 
 async def websocket_messages(
     client: HttpClient, path: str, query: Mapping[str, str]
-) -> AsyncGenerator[str | bytes | None]:
+) -> AsyncGenerator[str | bytes | Skipped | None]:
     """Yield the messages of a WebSocket, None for a sign of life.
 
-    Raises a `GatewayError` at the end. A message may have 1 MiB.
+    Raises a `GatewayError` at the end. A message of more than 16 MiB is skipped.
     """
     async with client.websocket(path, query) as websocket:
         # the answer shows that the connection works
@@ -77,7 +89,8 @@ async def websocket_messages(
             message = await websocket.receive()
             match message.type:
                 case WSMsgType.TEXT | WSMsgType.BINARY:
-                    yield message.data
+                    data: str | bytes = message.data
+                    yield TOO_LARGE if len(data) > MAX_FRAME else data or None
                 case WSMsgType.PING:
                     await websocket.pong(message.data)
                     yield None
@@ -86,5 +99,11 @@ async def websocket_messages(
                 case WSMsgType.CLOSE if message.data == WSCloseCode.POLICY_VIOLATION:
                     forbidden = "forbidden" in str(message.extra).lower()
                     raise Rejected("Forbidden") if forbidden else Unauthorized
+                case WSMsgType.ERROR if _is_too_large(message.data):
+                    raise TooLarge("A message is too large")
                 case _:
                     raise Unreachable(f"The WebSocket ended: {message.type.name}")
+
+
+def _is_too_large(err: object) -> bool:
+    return isinstance(err, WebSocketError) and err.code == WSCloseCode.MESSAGE_TOO_BIG

@@ -14,12 +14,14 @@ from random import uniform
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from ..providers.capabilities import unexpected
 from ..providers.messages import IncomingMessage
 from ..providers.models import (
     GatewayError,
     InstanceChanged,
     RateLimited,
     Skipped,
+    TooLarge,
     Unauthorized,
     Unreachable,
 )
@@ -32,10 +34,9 @@ if TYPE_CHECKING:
 
 MIN_DELAY_SECONDS = 5.0
 MAX_DELAY_SECONDS = 300.0
-"""Shortest and longest time between two attempts if the gateway can't be reached."""
+"""Shortest and longest time between two attempts if the gateway can't be reached or
+refuses them: a proxy answers oddly while a gateway starts."""
 MIN_PAUSE_SECONDS = 1.0
-REFUSED_SECONDS = 3600.0
-"""Time between two attempts if the gateway refuses them."""
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -56,6 +57,8 @@ class Stream:
         self._name = name
         self._handle = handle
         self._delay = MIN_DELAY_SECONDS
+        self._refused = False
+        """Whether the gateway has refused since it last reported something."""
         self.connected = False
         self.connected_at: float | None = None
         """When it connected last, of the monotonic clock."""
@@ -68,6 +71,9 @@ class Stream:
         while True:
             try:
                 await self._async_follow()
+            except TooLarge:
+                self._handle(Skipped("too_large"))
+                wait = MIN_PAUSE_SECONDS
             except RateLimited as err:
                 # the rest of a pause may be next to nothing
                 wait = max(err.retry_after, MIN_PAUSE_SECONDS)
@@ -77,9 +83,13 @@ class Stream:
                 if isinstance(err, Unauthorized):
                     # only a poll can tell whether it rejects the key everywhere
                     self._handle(InstanceChanged())
-                _LOGGER.debug("%s reports no events: %s", self._name, err)
-                # a proxy answers oddly while a gateway that reports events restarts
-                wait = self._next_delay() if self.connections else REFUSED_SECONDS
+                if not self._refused:
+                    self._refused = True
+                    _LOGGER.debug("%s reports no events: %s", self._name, err)
+                wait = self._next_delay()
+            except Exception as err:  # noqa: BLE001
+                self._handle(unexpected(err))
+                wait = self._next_delay()
             finally:
                 self._set_connected(connected=False)
             await asyncio.sleep(wait)
@@ -96,6 +106,7 @@ class Stream:
             async for event in events:
                 if not self.connected:
                     self._delay = MIN_DELAY_SECONDS
+                    self._refused = False
                     self._set_connected(connected=True)
                 if event is None:
                     self.events["other"] += 1

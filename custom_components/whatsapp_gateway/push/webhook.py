@@ -13,22 +13,31 @@ from http import HTTPStatus
 import logging
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from aiohttp import hdrs
 from aiohttp.web import Response
 
 from homeassistant.components import webhook
-from homeassistant.const import CONF_API_KEY, CONF_URL
 from homeassistant.core import callback
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.network import NoURLAvailableError
 
-from ..client import async_store, create_provider, create_session
+from ..client import async_store
 from ..const import CONF_WEBHOOK, DOMAIN
-from ..devices import known_instance_ids
 from ..problems import KINDS
-from ..providers.models import GatewayError, InstanceStatus
+from ..providers.models import GatewayError, InstanceChanged, InstanceStatus, Skipped
+from .silence import Reason
+from .webhook_removal import (
+    CONF_ADDRESS,
+    CONF_ID,
+    CONF_SECRET,
+    async_unregister,
+    async_unregister_handler,
+    is_on,
+)
 from .webhook_requests import (
+    BROKEN,
     async_address_of,
     async_delete_cloudhook,
     async_read,
@@ -46,22 +55,16 @@ if TYPE_CHECKING:
     from ..providers.capabilities import Report, Webhooks
     from ..providers.models import Instance
 
-# what is stored: the ID in Home Assistant, what each call has to bring, the address
-CONF_ID = "id"
-CONF_SECRET = "secret"  # noqa: S105
-CONF_ADDRESS = "address"
-"""Only stored while the webhook is on.
-
-The rest is kept: a gateway that wasn't reached when it was turned off has it still."""
 NO_CALLS = "no_calls"
 """The issue that a gateway doesn't report changes as it should."""
 NETWORK_SETTINGS = "https://my.home-assistant.io/redirect/network/"
-REMOVAL_SECONDS = 10.0
-"""Time for the gateway to forget the address; it may be unreachable for good."""
-CHECK_SECONDS = 3600.0
-"""Time between two registrations of an instance: the gateway may have lost it."""
-RETRY_SECONDS = 300.0
+CHECK_SECONDS = 300.0
+"""Time between two registrations: the gateway may have lost or changed them."""
+REFUSED_SECONDS = 60.0
+"""Shortest time between two registrations because of refused calls."""
+RETRY_SECONDS = 60.0
 """Time until instances that could not be registered are tried again."""
+TRY_AGAIN = {hdrs.RETRY_AFTER: "10"}
 CALL_SECONDS = 120.0
 """Time from a change that a poll has found until the call about it is overdue."""
 
@@ -79,7 +82,10 @@ class Webhook:
         webhooks: Webhooks,
         handle: Callable[[Report], None],
     ) -> None:
-        """Hand what the gateway reports to `handle` once `async_start` is called."""
+        """Hand what the gateway reports to `handle` once `async_start` is called.
+
+        Calls are answered from `async_listen` on, also while the account is reloaded.
+        """
         self._hass = hass
         self._entry = entry
         self._provider = provider
@@ -89,7 +95,7 @@ class Webhook:
         self._instances: Mapping[str, Instance] = {}
         """The instances of the last poll."""
         self._lock = asyncio.Lock()
-        self._listening = False
+        self._started = False
         self._forget()
 
     def _forget(self) -> None:
@@ -101,28 +107,57 @@ class Webhook:
         """IDs of the instances among them whose webhook other software uses."""
         self._changed_at: float | None = None
         """When a poll first found a change that the gateway should have reported."""
+        self._next_refused_at = 0.0
+        self._registered_again = False
+        """Whether a refused call was the reason for a registration."""
+        self._secret_lost = False
+        """Whether calls were refused even after that."""
         self.calls = 0
         self.called_at: float | None = None
+        self.refused_calls = 0
 
     @property
     def is_on(self) -> bool:
         """Whether the user has turned it on."""
-        return _is_on(self._entry)
+        return is_on(self._entry)
 
     @property
     def _settings(self) -> dict[str, str]:
         settings: dict[str, str] = self._entry.data[CONF_WEBHOOK]
         return settings
 
+    @property
+    def silence(self) -> tuple[Reason | None, set[str]]:
+        """Return why no messages arrive, and the IDs of the instances concerned."""
+        listed = self._instances.keys()
+        if not self.is_on:
+            return Reason.OFF, set()
+        if self._secret_lost:
+            return Reason.SECRET, set()
+        if in_use := self._others & listed:
+            return Reason.IN_USE, in_use
+        if unregistered := listed - self._registered:
+            return Reason.UNREGISTERED, unregistered
+        return None, set()
+
     @callback
     def async_start(self, instances: Mapping[str, Instance]) -> None:
-        """Listen for calls about these instances until `async_stop` is called."""
-        if self.is_on:
-            self._async_listen()
+        """Take calls about these instances until `async_stop` is called."""
+        self._started = True
         self.async_update(instances)
 
     @callback
-    def _async_listen(self) -> None:
+    def async_stop(self) -> None:
+        """Ask for all calls to be repeated later."""
+        self._started = False
+
+    @callback
+    def async_listen(self) -> None:
+        """Answer calls until the webhook is turned off, or the account disabled."""
+        if not self.is_on:
+            return
+        # the one of the account that was loaded before
+        async_unregister_handler(self._hass, self._entry)
         webhook.async_register(
             self._hass,
             DOMAIN,
@@ -132,14 +167,6 @@ class Webhook:
             local_only=self.is_local,
             allowed_methods=["POST"],
         )
-        self._listening = True
-
-    @callback
-    def async_stop(self) -> None:
-        """Take no more calls."""
-        if self._listening:
-            webhook.async_unregister(self._hass, self._settings[CONF_ID])
-            self._listening = False
 
     async def async_turn_on(self) -> set[str]:
         """Turn it on; return the IDs of instances whose webhook other software uses.
@@ -157,7 +184,7 @@ class Webhook:
         )
         settings = {**settings, CONF_ADDRESS: address}
         async_store(self._hass, self._entry, CONF_WEBHOOK, settings)
-        self._async_listen()
+        self.async_listen()
         try:
             await self._async_register(instances)
         except GatewayError:
@@ -175,19 +202,19 @@ class Webhook:
                 # turned off meanwhile
                 return
             settings = self._settings
-            self.async_stop()
+            async_unregister_handler(self._hass, self._entry)
             kept = {key: settings[key] for key in (CONF_ID, CONF_SECRET)}
             async_store(self._hass, self._entry, CONF_WEBHOOK, kept)
             self._async_delete_no_calls()
             self._forget()
-            await _async_unregister(self._hass, self._entry, self._webhooks, settings)
+            await async_unregister(self._hass, self._entry, self._webhooks, settings)
             await async_delete_cloudhook(self._hass, settings[CONF_ID])
 
     @callback
     def async_update(self, instances: Mapping[str, Instance]) -> None:
         """Register new instances, and raise an issue if the gateway never calls."""
         before, self._instances = self._instances, instances
-        if not self._listening:
+        if not (self._started and self.is_on):
             return
         self._note_changes(before, instances)
         since = self._changed_at
@@ -196,6 +223,11 @@ class Webhook:
         if monotonic() >= self._check_at:
             self._check_at = inf
             self._registered = set()
+        self._async_register_missing()
+
+    @callback
+    def _async_register_missing(self) -> None:
+        instances = self._instances
         new = instances.keys() - self._registered
         if new and monotonic() >= self._retry_at:
             self._retry_at = monotonic() + RETRY_SECONDS
@@ -273,66 +305,42 @@ class Webhook:
     async def _async_handle(
         self, _hass: HomeAssistant, _webhook_id: str, request: Request
     ) -> Response:
-        """Hand a message over, or poll early; the body is never logged."""
+        """Hand over what a call reports; the body is never logged."""
         if self._webhooks.header:
             given = request.headers.get(self._webhooks.header, "")
             secret = self._settings[CONF_SECRET].encode()
             if not compare_digest(given.encode(errors="surrogateescape"), secret):
+                self._async_refused()
                 return Response(status=HTTPStatus.UNAUTHORIZED)
-        if (body := await async_read(request)) is None:
-            return Response(status=HTTPStatus.BAD_REQUEST)
+        body = await async_read(request)
+        if not self._started:
+            # the gateway repeats the call when the account is loaded
+            return Response(status=HTTPStatus.SERVICE_UNAVAILABLE, headers=TRY_AGAIN)
         self.calls += 1
         self.called_at = monotonic()
+        self._registered_again = self._secret_lost = False
         self._async_delete_no_calls()
-        if (event := self._webhooks.parse(body)) is not None:
-            self._handle(event)
-        return Response()
+        report = self._webhooks.read(body)
+        if report is not None:
+            self._handle(report)
+        if isinstance(report, Skipped):
+            # what can't be read may be about an instance
+            self._handle(InstanceChanged())
+        broken = body is BROKEN
+        return Response(status=HTTPStatus.BAD_REQUEST if broken else HTTPStatus.OK)
 
-
-def _is_on(entry: ConfigEntry) -> bool:
-    return CONF_ADDRESS in entry.data.get(CONF_WEBHOOK, {})
-
-
-async def async_move_webhook(
-    hass: HomeAssistant, entry: ConfigEntry, data: Mapping[str, Any]
-) -> None:
-    """Let the present gateway forget the address before the account gets this data.
-
-    The reload that follows registers the address again, with the new data.
-    """
-    changed = any(entry.data[key] != data[key] for key in (CONF_URL, CONF_API_KEY))
-    if changed and _is_on(entry):
-        await _async_unregister_unloaded(hass, entry)
-
-
-async def async_remove_webhook(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Let the gateway of an account that is removed forget the address."""
-    if _is_on(entry):
-        await _async_unregister_unloaded(hass, entry)
-        await async_delete_cloudhook(hass, entry.data[CONF_WEBHOOK][CONF_ID])
-
-
-async def _async_unregister_unloaded(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Unregister the webhook with a new client: the account's may be closed."""
-    session = create_session(hass, entry.data, auto_cleanup=False)
-    provider = create_provider(session, entry.data)
-    if provider.webhooks is not None:
-        settings = entry.data[CONF_WEBHOOK]
-        await _async_unregister(hass, entry, provider.webhooks, settings)
-    session.detach()
-
-
-async def _async_unregister(
-    hass: HomeAssistant,
-    entry: ConfigEntry,
-    webhooks: Webhooks,
-    settings: Mapping[str, str],
-) -> None:
-    with suppress(GatewayError, TimeoutError):
-        async with asyncio.timeout(REMOVAL_SECONDS):
-            await webhooks.unregister(
-                settings[CONF_ADDRESS], known_instance_ids(hass, entry)
-            )
+    @callback
+    def _async_refused(self) -> None:
+        """Register again: the gateway may have lost the secret."""
+        self.refused_calls += 1
+        now = monotonic()
+        if not self._started or now < self._next_refused_at:
+            return
+        self._next_refused_at = now + REFUSED_SECONDS
+        self._secret_lost = self._registered_again
+        self._registered_again = True
+        self._registered, self._retry_at = set(), 0.0
+        self._async_register_missing()
 
 
 def _is_reported(before: Instance, now: Instance) -> bool:

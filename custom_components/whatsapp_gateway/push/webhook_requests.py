@@ -11,27 +11,34 @@ from aiohttp.web import RequestPayloadError
 from homeassistant.components.webhook import async_generate_path
 from homeassistant.helpers.network import NoURLAvailableError, get_url
 
+from ..providers.http import MAX_FRAME
+from ..providers.models import Skipped
+
 if TYPE_CHECKING:
     from aiohttp.web import Request
 
     from homeassistant.core import HomeAssistant
 
-MAX_BODY = 1024 * 1024
-"""Number of bytes of a call."""
+MAX_DISCARDED = 4 * MAX_FRAME
+"""Number of bytes of a call that are read so that its sender gets an answer."""
+PIECE = 1024 * 1024
+BROKEN = Skipped("unparsable")
 
 
-async def async_read(request: Request) -> bytes | None:
-    """Return the body of a call, None if it is too large or broken."""
-    body, content = bytearray(), request.content
+async def async_read(request: Request) -> bytes | Skipped:
+    """Return the body of a call, or why it can't be read; it may have 16 MiB."""
+    body, size, content = bytearray(), 0, request.content
     try:
         # what Home Assistant Cloud hands over has no other method
-        while chunk := await content.read(MAX_BODY):
-            body += chunk
-            if len(body) > MAX_BODY:
-                return None
+        while size <= MAX_DISCARDED and (chunk := await content.read(PIECE)):
+            size += len(chunk)
+            if size <= MAX_FRAME:
+                body += chunk
+            else:
+                body.clear()
     except (ClientError, OSError, RequestPayloadError):
-        return None
-    return bytes(body)
+        return BROKEN
+    return bytes(body) if size <= MAX_FRAME else Skipped("too_large")
 
 
 async def async_address_of(hass: HomeAssistant, webhook_id: str, *, local: bool) -> str:

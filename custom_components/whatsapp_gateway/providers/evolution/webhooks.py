@@ -71,8 +71,9 @@ class EvolutionWebhooks(Webhooks):
         failure: GatewayError | None = None
         for name in instance_ids:
             try:
-                own = await self._webhook_url(name) in {None, url}
-                if own:
+                row = await self._webhook(name)
+                own = _address(row) in {None, url}
+                if own and not _has(row, settings):
                     await self._set_webhook(name, settings)
             except NotFound:
                 # deleted meanwhile
@@ -91,27 +92,23 @@ class EvolutionWebhooks(Webhooks):
         settings = {"enabled": False, "url": url, "headers": {}, "events": []}
         for name in instance_ids:
             try:
-                if await self._webhook_url(name) == url:
+                if _address(await self._webhook(name)) == url:
                     await self._set_webhook(name, settings)
             except ABOUT_ONE_INSTANCE as err:
                 _answered(err)
 
-    async def _webhook_url(self, name: str) -> str | None:
-        """Return the address that an instance calls; the headers are not kept."""
+    async def _webhook(self, name: str) -> dict[str, Any]:
+        """Return the webhook of an instance; its headers may be secrets of others."""
         payload = (await self._http.get(path_of("/webhook/find", name))).json()
-        row = {} if payload is None else parsing.mapping(payload)
-        return parsing.optional_text(row, "url") if row.get("enabled") is True else None
+        return {} if payload is None else parsing.mapping(payload)
 
     async def _set_webhook(self, name: str, settings: Mapping[str, Any]) -> None:
         path = path_of("/webhook/set", name)
         check(await self._http.request("POST", path, json={"webhook": settings}))
 
     @override
-    def parse(self, body: bytes) -> Report | None:
-        try:
-            event = parsing.mapping(parsing.loads(body))
-        except BadResponse:
-            return InstanceChanged()
+    def parse(self, payload: bytes | str) -> Report | None:
+        event = parsing.mapping(parsing.loads(payload))
         if event.get("event") == MESSAGE_EVENT:
             return self._message(event)
         has_code = event.get("event") == CODE_EVENT
@@ -125,6 +122,25 @@ class EvolutionWebhooks(Webhooks):
             return self._messages.parse_event(event)
         except BadResponse:
             return UNPARSABLE
+
+
+def _address(row: dict[str, Any]) -> str | None:
+    """Return the address that an instance calls, None if it calls nobody."""
+    return parsing.optional_text(row, "url") if row.get("enabled") is True else None
+
+
+def _has(row: dict[str, Any], settings: Mapping[str, Any]) -> bool:
+    """Return whether a webhook is enabled and has these settings."""
+    headers, events = row.get("headers"), row.get("events")
+    return (
+        _address(row) == settings["url"]
+        and isinstance(headers, dict)
+        and headers.items() >= settings["headers"].items()
+        and isinstance(events, list)
+        and sorted(map(str, events)) == sorted(settings["events"])
+        and row.get("webhookByEvents") is not True
+        and row.get("webhookBase64") is not True
+    )
 
 
 def _answered(err: GatewayError) -> GatewayError:

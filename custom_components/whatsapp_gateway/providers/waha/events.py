@@ -14,7 +14,7 @@ from .received import MESSAGE_EVENTS, parse_message
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from ..capabilities import Report
+    from ..capabilities import Payload, Report
 
 PATH = "/ws"
 STATUS_EVENT = "session.status"
@@ -24,7 +24,7 @@ class WahaEvents(Events):
     """The WebSocket of a server."""
 
     @override
-    async def follow(self) -> AsyncGenerator[Report | None]:
+    async def payloads(self) -> AsyncGenerator[Payload]:
         """Follow the status of all sessions; each new QR code repeats it as well.
 
         The messages of the user are only asked for with `receives`.
@@ -36,7 +36,11 @@ class WahaEvents(Events):
             query["x-api-key"] = self._http.api_key
         async with aclosing(websocket_messages(self._http, PATH, query)) as messages:
             async for message in messages:
-                yield _parse_event(message) if message else None
+                yield message
+
+    @override
+    def parse(self, payload: str | bytes) -> Report | None:
+        return _parse_event(payload)
 
 
 def _parse_event(message: str | bytes) -> Report | None:

@@ -14,7 +14,7 @@ from .messages import MESSAGE_EVENTS, parse_message
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from ..capabilities import Report
+    from ..capabilities import Payload, Report
 
 PATH = "/v1/events"
 CODE_EVENT = "qr.updated"
@@ -26,7 +26,7 @@ class WhatIsUpEvents(Events):
     """The stream of events of an account."""
 
     @override
-    async def follow(self) -> AsyncGenerator[Report | None]:
+    async def payloads(self) -> AsyncGenerator[Payload]:
         """Follow the events of all instances.
 
         All of them are asked for, because newer servers have other names for some.
@@ -35,10 +35,14 @@ class WhatIsUpEvents(Events):
         """
         async with aclosing(server_sent_events(self._http, PATH)) as events:
             async for data in events:
-                yield _parse_event(data, receives=self.receives) if data else None
+                yield data
+
+    @override
+    def parse(self, payload: bytes | str) -> Report | None:
+        return _parse_event(payload, receives=self.receives)
 
 
-def _parse_event(data: bytes, *, receives: bool) -> Report | None:
+def _parse_event(data: bytes | str, *, receives: bool) -> Report | None:
     """Return what an event means, None if it means nothing to us.
 
     The ID of the instance stands beside the name of the event or in its data.
