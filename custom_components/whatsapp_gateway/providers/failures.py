@@ -68,6 +68,8 @@ MIN_RETRY_AFTER = 1.0
 MAX_RETRY_AFTER = 120.0
 """Seconds to wait at least and at most, whatever the gateway tells."""
 HTML = "text/html"
+MAX_LISTS = 3
+"""Number of lists around a message."""
 MAX_BLANKS = 1024
 """Number of bytes that may stand before the start of a web page."""
 
@@ -184,10 +186,10 @@ def explanation(payload: Any) -> tuple[str | None, str]:
     return next(filter(None, codes), None), next(filter(None, messages), fallback)
 
 
-def _message(value: Any) -> str:
+def _message(value: Any, depth: int = MAX_LISTS) -> str:
     """Return a message that may be a list of several, or of lists."""
-    if isinstance(value, list):
-        return "; ".join(filter(None, map(_message, value)))
+    if isinstance(value, list) and depth:
+        return "; ".join(filter(None, (_message(one, depth - 1) for one in value)))
     return value.strip() if isinstance(value, str) else ""
 
 
