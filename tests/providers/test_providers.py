@@ -697,3 +697,15 @@ async def test_without_a_version(gateway: Gateway, provider: Provider) -> None:
     """A gateway that doesn't report its version is not asked for it."""
     assert await provider.server_version() is None
     assert gateway.asked == []
+
+
+async def test_lists_of_messages(
+    gateway: Gateway, provider: Provider, clock: Clock
+) -> None:
+    """An error whose message stands in hundreds of lists is still an error."""
+    body = b'{"message": ' + b"[" * 900 + b'"wrong"' + b"]" * 900 + b"}"
+    gateway.fail("list", status=400, body=body)
+    with pytest.raises(GatewayError):
+        await provider.instances()
+    gateway.heal()
+    assert await provider.instances() == []
