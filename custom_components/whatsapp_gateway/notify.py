@@ -16,9 +16,10 @@ from homeassistant.helpers.update_coordinator import CoordinatorEntity
 from .const import DOMAIN
 from .coordinator import GatewayCoordinator
 from .devices import async_rename_device, unique_id
+from .messages.formatting import check_text, is_blank, to_whatsapp, with_title
 from .messages.recipients import async_chat_of, recipients_of
 from .providers.messages import GROUP, OutgoingMessage
-from .texts import device_name
+from .texts import device_name, invalid
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
@@ -100,7 +101,10 @@ class RecipientEntity(CoordinatorEntity[GatewayCoordinator], NotifyEntity):
     @override
     async def async_send_message(self, message: str, title: str | None = None) -> None:
         """Send a text to the recipient."""
-        text = f"*{title}*\n{message}" if title else message
+        if is_blank(message):
+            raise invalid("message_required")
+        text = with_title(title, to_whatsapp(message))
+        check_text(text)
         outgoing = OutgoingMessage(text=text)
         await self._outbox.async_send(
             self.recipient.instance_id,

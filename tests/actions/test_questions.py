@@ -142,6 +142,38 @@ async def test_choice(
 
 
 @receiving
+async def test_markdown(home: Receiving, clock: Clock) -> None:
+    """Markdown in a question becomes WhatsApp's own form; the choices stay."""
+    asked = await ask(home, clock, message="Close the **garage**?", choices=["__Yes__"])
+    assert home.gateway.sent[0].text == "Close the *garage*?\n\n1. __Yes__"
+    await home.get("__yes__")
+    assert (await asked.end())["answer"] == "__Yes__"
+
+
+@receiving
+@pytest.mark.parametrize(
+    ("data", "key"),
+    [
+        ({"message": "\u200e"}, "message_required"),
+        ({"message": "x" * 65_536}, "message_too_long"),
+        ({"choices": ["Yes", "\ud83d"]}, "invalid_characters"),
+    ],
+)
+async def test_invalid_text(
+    home: Receiving, clock: Clock, data: dict[str, Any], key: str
+) -> None:
+    """A question that can't be sent is refused before the gateway is asked."""
+    with pytest.raises(ServiceValidationError) as error:
+        await Asked(home, **data).end()
+    assert error.value.translation_key == key
+    assert home.gateway.sent == []
+
+    asked = await ask(home, clock)
+    await home.get("1")
+    assert (await asked.end())["number"] == 1
+
+
+@receiving
 async def test_no_choices(home: Receiving) -> None:
     """A question that nobody could answer isn't sent."""
     asked = Asked(home, choices=["", " "])

@@ -95,6 +95,79 @@ async def test_notify(hass: HomeAssistant, gateway: Gateway, home: Session) -> N
 
 
 @needs("messages")
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ({"title": "   "}, "Come"),
+        ({"title": " Front\ndoor "}, "*Front door*\nCome"),
+        ({"title": "Door *5*"}, "*Door 5*\nCome"),
+        ({"title": "**Door**"}, "*Door*\nCome"),
+        ({"message": "# Door\n**open**"}, "*Door*\n*open*"),
+    ],
+)
+async def test_notify_form(
+    hass: HomeAssistant, gateway: Gateway, data: dict[str, Any], text: str
+) -> None:
+    """A title is one bold line, and Markdown becomes WhatsApp's own form."""
+    await notify(hass, FAMILY_ENTITY, **({"message": "Come"} | data))
+    assert [one.text for one in gateway.sent] == [text]
+
+
+@needs("messages")
+@pytest.mark.parametrize(
+    ("data", "key"),
+    [
+        ({"message": ""}, "message_required"),
+        ({"message": " \n\u200e", "title": "Door"}, "message_required"),
+        ({"message": "x" * 65_537}, "message_too_long"),
+        ({"message": "x" * 65_536, "title": "Door"}, "message_too_long"),
+        ({"message": "a \ud83d"}, "invalid_characters"),
+        ({"message": "a", "title": "\udc00"}, "invalid_characters"),
+    ],
+)
+async def test_notify_invalid(
+    hass: HomeAssistant, gateway: Gateway, data: dict[str, Any], key: str
+) -> None:
+    """What can't be sent is refused before the gateway is asked."""
+    with pytest.raises(ServiceValidationError) as error:
+        await notify(hass, FAMILY_ENTITY, **data)
+    assert key_of(error) == key
+    assert gateway.sent == []
+
+    await notify(hass, FAMILY_ENTITY, message="x" * 65_536)
+    assert [len(one.text) for one in gateway.sent] == [65_536]
+
+
+@needs("messages")
+async def test_markdown(hass: HomeAssistant, gateway: Gateway) -> None:
+    """Markdown becomes WhatsApp's own form, unless that is switched off."""
+    message = "# Door\n**open**, see [camera](https://example.com/__a__)"
+    await send(hass, entity_id=BEN_ENTITY, message=message)
+    await send(hass, entity_id=BEN_ENTITY, message=message, markdown=False)
+    assert [one.text for one in gateway.sent] == [
+        "*Door*\n*open*, see camera (https://example.com/__a__)",
+        message,
+    ]
+
+
+@needs("messages", "polls")
+async def test_markdown_in_polls(hass: HomeAssistant, gateway: Gateway) -> None:
+    """WhatsApp shows the question and the options of a poll as they are."""
+    data = {"message": "**Pizza**?", "poll_options": ["**Yes**", "No"]}
+    await send(hass, entity_id=BEN_ENTITY, **data)
+    [sent] = gateway.sent
+    assert (sent.text, sent.options) == ("**Pizza**?", ("**Yes**", "No"))
+
+
+@needs("messages", "locations")
+async def test_markdown_in_locations(hass: HomeAssistant, gateway: Gateway) -> None:
+    """WhatsApp shows the name of a location as it is, and a blank one is none."""
+    for name in ("**Home**", " \u200e"):
+        await send(hass, entity_id=BEN_ENTITY, message=name, **PLACE)
+    assert [one.text for one in gateway.sent] == ["**Home**", ""]
+
+
+@needs("messages")
 async def test_recipients(hass: HomeAssistant, gateway: Gateway) -> None:
     """A message goes to several recipients, each once, and their IDs come back."""
     messages = await send(
@@ -442,6 +515,29 @@ async def test_no_media_sources(hass: HomeAssistant, gateway: Gateway) -> None:
         ({"message": "Hello", "entity_id": "sensor.home_status"}, "no_recipient"),
         ({"entity_id": BEN_ENTITY}, "message_required"),
         ({"entity_id": BEN_ENTITY, "message": " "}, "message_required"),
+        ({"entity_id": BEN_ENTITY, "message": "\u200e\n"}, "message_required"),
+        ({"entity_id": BEN_ENTITY, "message": "x" * 65_537}, "message_too_long"),
+        ({"entity_id": BEN_ENTITY, "message": "\ud83d"}, "invalid_characters"),
+        (
+            {"entity_id": BEN_ENTITY, "message": "\ud83d", "file": "/a.jpg"},
+            "invalid_characters",
+        ),
+        (
+            {"entity_id": BEN_ENTITY, "message": "\ud83d", **PLACE},
+            "invalid_characters",
+        ),
+        (
+            {"entity_id": BEN_ENTITY, **QUESTION, "message": "x" * 65_537},
+            "message_too_long",
+        ),
+        (
+            {"entity_id": BEN_ENTITY, **QUESTION, "poll_options": ["\udc00", "No"]},
+            "invalid_characters",
+        ),
+        (
+            {"entity_id": BEN_ENTITY, "reaction": "\ud83d", "reply_to": "1"},
+            "invalid_characters",
+        ),
         (
             {"entity_id": BEN_ENTITY, "message": "Hello", "mentions": "Ben"},
             "invalid_phone_number",

@@ -143,8 +143,9 @@ async def server(hass: HomeAssistant) -> AsyncIterator[str]:
                 raise web.HTTPFound("/picture")
             case "stolen.jpg":
                 raise web.HTTPFound("http://192.168.1.1/picture")
-            case "large":
-                return web.Response(body=bytes(MAX_MEDIA + 1))
+            case ("empty" | "large") as name:
+                size = {"empty": 0, "large": MAX_MEDIA + 1}[name]
+                return web.Response(body=bytes(size))
         return web.Response(status=404)
 
     app = web.Application()
@@ -153,6 +154,31 @@ async def server(hass: HomeAssistant) -> AsyncIterator[str]:
         url = str(running.make_url("/"))
         hass.config.allowlist_external_urls = {url}
         yield url.rstrip("/")
+
+
+class Named:
+    """A web server that gives a picture with these headers, which the user allows."""
+
+    def __init__(self) -> None:
+        """Start without headers."""
+        self.headers: dict[str, str] = {}
+        self.url = ""
+
+    async def handle(self, _request: web.Request) -> web.Response:
+        """Answer one request."""
+        return web.Response(body=PICTURE, headers=self.headers)
+
+
+@pytest.fixture
+async def named(hass: HomeAssistant) -> AsyncIterator[Named]:
+    """Return a web server that names files."""
+    server = Named()
+    app = web.Application()
+    app.router.add_get("/{path}", server.handle)
+    async with TestServer(app) as running:
+        server.url = str(running.make_url("/"))
+        hass.config.allowlist_external_urls = {server.url}
+        yield server
 
 
 @pytest.fixture
@@ -300,6 +326,91 @@ async def test_odd_url(home: FileHome, server: str, url: str) -> None:
     """An address that can't be one is an error with a text, without the password."""
     assert await home.refused(url=url) in {"invalid_url", "host_not_found"}
     await home.send(url=f"{server}/picture.jpg")
+
+
+@needs("messages")
+async def test_caption(home: FileHome) -> None:
+    """Markdown in a caption becomes WhatsApp's own form, and a blank one is none."""
+    picture = home.write("a.jpg", PICTURE)
+    assert (await home.send(file=picture, message="**Door**")).text == "*Door*"
+    sent = await home.send(file=picture, message="**Door**", markdown=False)
+    assert sent.text == "**Door**"
+    assert (await home.send(file=picture, message=" \n")).text == ""
+
+
+@needs("messages")
+async def test_empty_file(
+    home: FileHome, sources: dict[str, Any], server: str, tmp_path: Path
+) -> None:
+    """A file without content isn't sent, wherever it is."""
+    empty = home.write("empty.jpg", b"")
+    path = tmp_path / "empty.pdf"
+    path.touch()
+    kind = "application/pdf"
+    sources["file"] = SimpleNamespace(url="/other", mime_type=kind, path=path)
+    sources["away"] = PlayMedia(f"{server}/empty", "image/jpeg")
+    assert await home.refused(file=empty) == "file_empty"
+    assert await home.refused(media="media-source://test/file") == "file_empty"
+    assert await home.refused(media="media-source://test/away") == "file_empty"
+    if home.gateway.has("media_content"):
+        assert await home.refused(url=f"{server}/empty") == "file_empty"
+
+    assert (await home.send(file=home.write("a.jpg", PICTURE))).media == PICTURE
+
+
+@needs("messages", "media_content")
+@pytest.mark.parametrize(
+    ("path", "headers", "expected"),
+    [
+        ("a.php", {}, "a.jpg"),
+        ("a", {}, "a.jpg"),
+        ("a.jpeg", {}, "a.jpeg"),
+        ("a.JPEG", {}, "a.JPEG"),
+        ("a.png", {}, "a.jpg"),
+        ("report.2026", {}, "report.2026.jpg"),
+        ("a.php", {"Content-Type": "application/x-unknown-type"}, "a.php"),
+        ("a.yaml", {"Content-Type": "text/plain"}, "a.yaml"),
+        ("a.jpg", {"Content-Type": "application/octet-stream"}, "a.jpg"),
+        ("a", {"Content-Disposition": 'inline; filename="b.jpg"'}, "b.jpg"),
+        ("a", {"Content-Disposition": "attachment; filename=b c.php;"}, "b c.jpg"),
+        (
+            "a",
+            {
+                "Content-Disposition": "attachment; filename=b.jpg; "
+                "filename*=UTF-8''M%C3%A4rz%20%E2%82%AC.jpg"
+            },
+            "M\u00e4rz \u20ac.jpg",
+        ),
+        ("a", {"Content-Disposition": 'x; filename="../../b.jpg"'}, "b.jpg"),
+        ("a", {"Content-Disposition": 'x; filename="C:\\b.jpg"'}, "b.jpg"),
+        ("a", {"Content-Disposition": "attachment"}, "a.jpg"),
+        ("a", {"Content-Disposition": 'attachment; filename=""'}, "a.jpg"),
+        ("a", {"Content-Disposition": "x; filename*=idna''%ff"}, "a.jpg"),
+        (
+            "get.php",
+            {
+                "Content-Disposition": 'attachment; filename="bill.pdf"',
+                "Content-Type": "application/octet-stream",
+            },
+            "bill.pdf",
+        ),
+    ],
+)
+async def test_filename(
+    home: FileHome,
+    named: Named,
+    path: str,
+    headers: dict[str, str],
+    expected: str,
+) -> None:
+    """The server names a file, and the extension fits the type."""
+    named.headers = {"Content-Type": "image/jpeg", **headers}
+    sent = await home.send(url=f"{named.url}{path}", send_as="document")
+    assert (sent.media, sent.filename) == (PICTURE, expected)
+    sent = await home.send(
+        url=f"{named.url}{path}", send_as="document", filename="mine.x"
+    )
+    assert sent.filename == "mine.x"
 
 
 @needs("messages")

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
 NUMBER = "4915112345678"
 PERSON = "@s.whatsapp.net"
 CHAT = f"{NUMBER}{PERSON}"
+OPUS = b"OggS\0\2 OpusHead\1"
 PN = f"1{PERSON}"
 GROUP = "120363025246125486@g.us"
 KINDS = [kind for kind in MessageKind if kind is not MessageKind.OTHER]
@@ -1141,18 +1142,35 @@ async def test_page_instead_of_a_file(
             await waha.messages.download(one)
 
 
-async def test_conversion(gateway: WahaGateway, waha: Waha) -> None:
-    """The server converts what phones can't play."""
-    kinds = [
-        (MessageKind.VOICE, "audio/mpeg", True),
-        (MessageKind.VOICE, "audio/ogg; codecs=opus", False),
-        (MessageKind.VIDEO, "video/quicktime", True),
-        (MessageKind.VIDEO, "video/mp4", False),
-    ]
-    for kind, mime_type, convert in kinds:
-        file = Media(kind=kind, mime_type=mime_type, filename="a", content=b"1")
-        body = send_request("home", CHAT, OutgoingMessage(media=file)).body
-        assert body["convert"] is convert
+@pytest.mark.parametrize(
+    ("kind", "mime_type", "content", "convert"),
+    [
+        (MessageKind.VOICE, "audio/mpeg", b"ID3", True),
+        (MessageKind.VOICE, "audio/ogg", b"OggS\0\x01vorbis", True),
+        (MessageKind.VOICE, "audio/ogg; codecs=opus", None, True),
+        (MessageKind.VOICE, "audio/ogg; codecs=opus", OPUS, False),
+        # the name of a file may be wrong
+        (MessageKind.VOICE, "audio/mpeg", OPUS, False),
+        # Opus in a file of another kind
+        (MessageKind.VOICE, "audio/webm", b"\x1a\x45\xdf\xa3 OpusHead", True),
+        (MessageKind.VOICE, "audio/ogg", b"OggS" + bytes(1 << 16) + OPUS, True),
+        (MessageKind.VIDEO, "video/quicktime", b"1", True),
+        (MessageKind.VIDEO, "video/mp4", b"1", False),
+        (MessageKind.VIDEO, "video/mp4", None, False),
+    ],
+)
+def test_conversion(
+    kind: MessageKind, mime_type: str, content: bytes | None, *, convert: bool
+) -> None:
+    """The server converts what phones can't play, and what may be that."""
+    url = None if content else "https://example.com/a"
+    file = Media(kind=kind, mime_type=mime_type, filename="a", content=content, url=url)
+    body = send_request("home", CHAT, OutgoingMessage(media=file)).body
+    assert body["convert"] is convert
+
+
+def test_no_conversion() -> None:
+    """A document isn't converted."""
     file = Media(kind=MessageKind.AUDIO, mime_type="audio/mpeg", filename="a", url="@")
     call = send_request("home", CHAT, OutgoingMessage(media=file))
     assert (call.path, call.body["file"]["url"]) == ("/api/sendFile", "@")

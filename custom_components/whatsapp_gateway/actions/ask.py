@@ -14,6 +14,7 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv
 
 from ..const import Receive
+from ..messages.formatting import check_text, is_blank, to_whatsapp
 from ..messages.questions import Question
 from ..providers.messages import OutgoingMessage
 from ..texts import failed, invalid, is_maybe_sent
@@ -49,6 +50,8 @@ async def async_ask_question(call: ServiceCall) -> ServiceResponse:
     check_features(account.provider, {ATTR_MESSAGE: data[ATTR_MESSAGE]})
     if account.inbox.receive is Receive.NO:
         raise invalid("not_receiving")
+    if is_blank(data[ATTR_MESSAGE]):
+        raise invalid("message_required")
     if not any(data[ATTR_CHOICES]):
         raise invalid("choices_required")
     question = Question(
@@ -62,8 +65,10 @@ async def async_ask_question(call: ServiceCall) -> ServiceResponse:
         },
         answer=call.hass.loop.create_future(),
     )
+    text = _text_of(question, data[ATTR_MESSAGE])
+    check_text(text)
     try:
-        await _async_send(destination, question, data[ATTR_MESSAGE])
+        await _async_send(destination, question, text)
         async with asyncio.timeout(data[ATTR_TIME_LIMIT].total_seconds()):
             number, message = await question.answer
     except TimeoutError:
@@ -78,12 +83,14 @@ async def async_ask_question(call: ServiceCall) -> ServiceResponse:
     }
 
 
-async def _async_send(
-    destination: Destination, question: Question, message: str
-) -> None:
-    """Send a question with its choices; one that may have been sent is no error."""
+def _text_of(question: Question, message: str) -> str:
+    """Return what is sent: the question with its numbered choices."""
     choices = (f"{number}. {text}" for number, text in question.choices.items())
-    text = "\n".join([message, "", *choices])
+    return "\n".join([to_whatsapp(message), "", *choices])
+
+
+async def _async_send(destination: Destination, question: Question, text: str) -> None:
+    """Send a question with its choices; one that may have been sent is no error."""
     questions = destination.account.memory.questions
     result = await async_send(
         destination,

@@ -15,6 +15,7 @@ from homeassistant.const import (
 )
 from homeassistant.helpers import config_validation as cv
 
+from ..messages.formatting import check_text, is_blank, to_whatsapp
 from ..messages.media import SEND_AS_AUTO
 from ..messages.phone_number import example_of, parse_phone_number
 from ..messages.recipients import masked
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 ATTR_TO = "to"
 ATTR_MESSAGE = "message"
+ATTR_MARKDOWN = "markdown"
 ATTR_MEDIA = "media"
 ATTR_FILE = "file"
 ATTR_URL = "url"
@@ -68,6 +70,7 @@ SEND_SCHEMA = vol.Schema(
         vol.Optional(ATTR_DEVICE_ID): cv.string,
         vol.Optional(ATTR_TO): vol.All(cv.ensure_list, [NOT_EMPTY]),
         vol.Optional(ATTR_MESSAGE, default=""): cv.string,
+        vol.Optional(ATTR_MARKDOWN, default=True): cv.boolean,
         vol.Optional(ATTR_MEDIA): vol.Any(
             vol.All(cv.string, lambda media_id: {ATTR_MEDIA_CONTENT_ID: media_id}),
             vol.Schema(
@@ -102,7 +105,7 @@ SEND_SCHEMA = vol.Schema(
 def check_content(data: Mapping[str, Any]) -> None:
     """Raise if the fields don't make one message."""
     contents = [key for key in CONTENTS if key in data]
-    has_text = bool(data[ATTR_MESSAGE].strip())
+    has_text = not is_blank(data[ATTR_MESSAGE])
     if len(contents) > 1 or (ATTR_REACTION in contents and has_text):
         raise invalid("several_contents")
     if not has_text and (not contents or ATTR_POLL_OPTIONS in contents):
@@ -111,6 +114,8 @@ def check_content(data: Mapping[str, Any]) -> None:
         raise invalid("voice_with_text")
     if ATTR_REACTION in contents and ATTR_REPLY_TO not in data:
         raise invalid("reply_to_required")
+    given = (data.get(key, "") for key in (ATTR_MESSAGE, ATTR_REACTION, ATTR_REPLY_TO))
+    check_text(*given, *data.get(ATTR_POLL_OPTIONS, ()))
 
 
 def check_features(provider: Provider, data: Mapping[str, Any]) -> None:
@@ -141,7 +146,7 @@ def message_of(
     data: Mapping[str, Any], media: Media | None, mentions: tuple[str, ...]
 ) -> OutgoingMessage:
     """Return the message that the fields describe."""
-    text: str = data[ATTR_MESSAGE]
+    text: str = "" if is_blank(data[ATTR_MESSAGE]) else data[ATTR_MESSAGE]
     poll = location = None
     if options := data.get(ATTR_POLL_OPTIONS):
         multiple = data[ATTR_POLL_MULTIPLE]
@@ -149,6 +154,9 @@ def message_of(
     elif place := data.get(ATTR_LOCATION):
         latitude, longitude = place[ATTR_LATITUDE], place[ATTR_LONGITUDE]
         location = Location(latitude=latitude, longitude=longitude, name=text)
+    elif data[ATTR_MARKDOWN]:
+        # WhatsApp shows marks neither in questions of polls nor in names of locations
+        text = to_whatsapp(text)
     return OutgoingMessage(
         text="" if poll or location else text,
         media=media,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from email.message import Message
+from email.utils import collapse_rfc2231_value
 from http import HTTPStatus
 import socket
-from typing import TYPE_CHECKING, Any, override
+from typing import TYPE_CHECKING, Any, NamedTuple, override
 
 from aiohttp import ClientError, ClientSession, TCPConnector, hdrs
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -49,6 +51,15 @@ REDIRECTS = {
 HEADERS = {hdrs.ACCEPT_ENCODING: "identity", hdrs.USER_AGENT: SERVER_SOFTWARE}
 
 
+class Download(NamedTuple):
+    """A file on a web server."""
+
+    content: bytes
+    mime_type: str
+    filename: str | None
+    """The name that the server gives it, None if it gives none."""
+
+
 def parse_url(text: str) -> URL:
     """Return an address; raises a translated error if it can't be one."""
     try:
@@ -71,8 +82,8 @@ async def async_check_url(hass: HomeAssistant, url: URL) -> None:
 
 async def async_download(
     hass: HomeAssistant, url: URL, *, trusted: bool = False, verify_ssl: bool = True
-) -> tuple[bytes, str]:
-    """Return the content of a file and its type; raises a translated error.
+) -> Download:
+    """Return a file that isn't empty; raises a translated error.
 
     Only files on the internet, and those that the user has allowed, are downloaded,
     unless the server is trusted.
@@ -100,8 +111,8 @@ async def async_download(
     raise failed("download_failed", message="Too many redirects")
 
 
-async def _read(response: ClientResponse) -> tuple[bytes, str]:
-    """Return the content of a file that isn't too large, and its type."""
+async def _read(response: ClientResponse) -> Download:
+    """Return a file that is neither empty nor too large."""
     if response.status != HTTPStatus.OK:
         raise failed("download_failed", message=f"HTTP {response.status}")
     encoding = response.headers.get(hdrs.CONTENT_ENCODING, "identity")
@@ -112,7 +123,25 @@ async def _read(response: ClientResponse) -> tuple[bytes, str]:
         content += chunk
         if len(content) > MAX_MEDIA:
             raise failed("media_too_large")
-    return bytes(content), response.content_type
+    if not content:
+        raise failed("file_empty")
+    header = response.headers.get(hdrs.CONTENT_DISPOSITION)
+    return Download(bytes(content), response.content_type, _filename_in(header))
+
+
+def _filename_in(header: str | None) -> str | None:
+    """Return the name of a file in a `Content-Disposition` header (RFC 6266)."""
+    message = Message()
+    message[hdrs.CONTENT_DISPOSITION] = header or ""
+    parameters = message.get_params([], header=hdrs.CONTENT_DISPOSITION)
+    names = [value for key, value in parameters if key.lower() == "filename"]
+    # the form `filename*`, which is a tuple here, is preferred to the plain one
+    names.sort(key=lambda value: isinstance(value, str))
+    try:
+        return collapse_rfc2231_value(names[0]) if names else None
+    except ValueError:
+        # an unusable character set
+        return None
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 import mimetypes
 from pathlib import Path, PurePosixPath
+import re
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.exceptions import HomeAssistantError
@@ -25,6 +26,9 @@ PICTURE_TIMEOUT = 10.0
 OTHER_TYPE = "application/octet-stream"
 UNKNOWN_TYPES = {OTHER_TYPE, "binary/octet-stream"}
 """Types that web servers give to files that they don't know."""
+GENERAL_TYPES = UNKNOWN_TYPES | {"text/plain", "text/xml", "application/zip"}
+"""Types of files that have an extension of their own, such as `.yaml` and `.docx`."""
+EXTENSION = re.compile(r"\.(?=.*[A-Za-z])[A-Za-z0-9]{1,5}")
 USUAL_NAMES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg"}
 """Names of types that nobody else uses, and the usual ones."""
 MAX_FILENAME = 120
@@ -44,10 +48,12 @@ async def async_load_url(hass: HomeAssistant, text: str, *, download: bool) -> M
     if not download:
         await async_check_url(hass, url)
         return _media(url.name, _type_of(url.name), url=text)
-    content, mime_type = await async_download(hass, url)
+    content, mime_type, filename = await async_download(hass, url)
+    name = filename or url.name
     if mime_type in UNKNOWN_TYPES:
-        mime_type = _type_of(url.name)
-    return _media(url.name, mime_type, content=content, url=text)
+        mime_type = _type_of(name)
+    name = _with_extension(name, mime_type)
+    return _media(name, mime_type, content=content, url=text)
 
 
 async def async_load_file(hass: HomeAssistant, path: str) -> Media:
@@ -127,8 +133,11 @@ async def _async_resolve(hass: HomeAssistant, media_id: str) -> Media:
     url = parse_url(async_process_play_media_url(hass, found.url))
     # a certificate isn't valid for Home Assistant's own address in the local network
     own = found.url.startswith("/")
-    content, _ = await async_download(hass, url, trusted=True, verify_ssl=not own)
-    return _media(url.name, found.mime_type, content=content)
+    content, _, filename = await async_download(
+        hass, url, trusted=True, verify_ssl=not own
+    )
+    name = _with_extension(filename or url.name, found.mime_type)
+    return _media(name, found.mime_type, content=content)
 
 
 def send_as(media: Media, kind: str, filename: str | None) -> Media:
@@ -147,15 +156,18 @@ def send_as(media: Media, kind: str, filename: str | None) -> Media:
 
 
 def _read(path: Path) -> bytes:
-    """Return the content of a file that isn't too large."""
+    """Return the content of a file that is neither empty nor too large."""
     try:
         if not path.is_file():
             raise failed("file_not_found", path=str(path))
         if path.stat().st_size > MAX_MEDIA:
             raise failed("media_too_large")
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as err:
         raise failed("file_not_found", path=str(path)) from err
+    if not content:
+        raise failed("file_empty")
+    return content
 
 
 def _media(name: str, mime_type: str, **where: Any) -> Media:
@@ -169,6 +181,20 @@ def _media(name: str, mime_type: str, **where: Any) -> Media:
     if "." not in name:
         name = f"{name or 'file'}{mimetypes.guess_extension(mime_type) or ''}"
     return Media(kind=kind, mime_type=mime_type, filename=name, **where)
+
+
+def _with_extension(name: str, mime_type: str) -> str:
+    """Return the name of a downloaded file with an extension that fits its type."""
+    mime_type = USUAL_NAMES.get(mime_type, mime_type)
+    extension = mimetypes.guess_extension(mime_type, strict=False)
+    if extension is None or mime_type in GENERAL_TYPES:
+        return name
+    current = PurePosixPath(name).suffix
+    if current.lower() in mimetypes.guess_all_extensions(mime_type, strict=False):
+        return name
+    # what has only digits is a date or a version
+    is_extension = bool(EXTENSION.fullmatch(current))
+    return (name.removesuffix(current) if is_extension else name) + extension
 
 
 def _type_of(name: str) -> str:

@@ -53,8 +53,11 @@ ROUTES = {
     MessageKind.VOICE: "/api/sendVoice",
 }
 """Paths to send files; all other files are sent as documents."""
-PLAYABLE = {MessageKind.VIDEO: "video/mp4", MessageKind.VOICE: "audio/ogg"}
-"""The type that needs no conversion."""
+PLAYABLE_VIDEO = "video/mp4"
+"""The type of a video that needs no conversion."""
+OGG, OPUS = b"OggS", b"OpusHead"
+"""How an Ogg file starts, and what its first page has if the sound is Opus."""
+MAX_FIRST_PAGE = 1 << 16
 SENT_CHATS = (("key", "remoteJid"), ("id", "remote"))
 """Where the engines NOWEB and WEBJS have the chat of a message that was sent."""
 GROUP_IDS = (("id",), ("id", "_serialized"), ("JID",))
@@ -171,8 +174,8 @@ def _content(message: OutgoingMessage) -> tuple[str, dict[str, Any]]:
         content: dict[str, Any] = {"file": _file(media)}
         if message.text and media.kind is not MessageKind.VOICE:
             content["caption"] = message.text
-        if (playable := PLAYABLE.get(media.kind)) is not None:
-            content["convert"] = media.mime_type.partition(";")[0] != playable
+        if media.kind in {MessageKind.VIDEO, MessageKind.VOICE}:
+            content["convert"] = not _is_playable(media)
         return ROUTES.get(media.kind, "/api/sendFile"), content
     if (poll := message.poll) is not None:
         question = {
@@ -188,6 +191,15 @@ def _content(message: OutgoingMessage) -> tuple[str, dict[str, Any]]:
             "title": location.name,
         }
     return "/api/sendText", {"text": message.text}
+
+
+def _is_playable(media: Media) -> bool:
+    """Return whether phones surely play a video or a voice message as it is."""
+    if media.kind is MessageKind.VIDEO:
+        return media.mime_type.partition(";")[0] == PLAYABLE_VIDEO
+    # an Ogg file with another codec makes a silent voice message
+    start = (media.content or b"")[:MAX_FIRST_PAGE]
+    return start.startswith(OGG) and OPUS in start
 
 
 def _file(media: Media) -> dict[str, Any]:
