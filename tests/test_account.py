@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from homeassistant.setup import async_setup_component
@@ -10,7 +11,9 @@ from homeassistant.util import dt as dt_util
 
 from custom_components.whatsapp_gateway.messages.inbox import Inbox
 from custom_components.whatsapp_gateway.messages.memory import async_memory_of
-from custom_components.whatsapp_gateway.messages.outbox import Outbox
+from custom_components.whatsapp_gateway.messages.number_check import CheckedNumbers
+from custom_components.whatsapp_gateway.messages.outbox import Outbox, Transport
+from custom_components.whatsapp_gateway.messages.sent import SentMessages
 from custom_components.whatsapp_gateway.problems import Problems
 from custom_components.whatsapp_gateway.providers.messages import (
     IncomingMessage,
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
     from custom_components.whatsapp_gateway.providers.base import Provider
-    from custom_components.whatsapp_gateway.providers.models import InstanceChanged
+    from custom_components.whatsapp_gateway.providers.capabilities import Report
     from tests.gateways import Gateway
 
     from .harness.clock import Clock
@@ -43,7 +46,7 @@ async def test_stream(gateway: Gateway, provider: Provider) -> None:
     """A stream hands over what the gateway reports."""
     gateway.events.on = True
     session = gateway.add("Home", State.CONNECTED)
-    events: list[InstanceChanged | IncomingMessage] = []
+    events: list[Report] = []
     assert provider.events is not None
     stream = Stream(provider, provider.events, "Account", events.append)
 
@@ -68,7 +71,7 @@ async def test_webhook(
     assert await async_setup_component(hass, "webhook", {})
     await make_reachable(hass, gateway, hass_client)
     session = gateway.add("Home", State.CONNECTED)
-    events: list[InstanceChanged | IncomingMessage] = []
+    events: list[Report] = []
     assert provider.webhooks is not None
     webhook = Webhook(hass, entry, provider, provider.webhooks, events.append)
     instances = await provider.instances()
@@ -123,17 +126,19 @@ async def test_outbox(
     async def check(instance_id: str, _sequence: int) -> None:
         checked.append(instance_id)
 
-    outbox = Outbox(
-        hass,
-        "Account",
-        provider,
-        async_memory_of(hass, entry.entry_id),
-        check_connected=check,
-        start_reauth=lambda: None,
+    async def check_key() -> bool:
+        return True
+
+    outbox = Outbox(hass, SentMessages(), CheckedNumbers())
+    transport = Transport(provider=provider, check_connected=check, check_key=check_key)
+    message = OutgoingMessage(text="Hello")
+    sending = asyncio.create_task(
+        outbox.async_send(session.id, lambda: BEN, lambda _: nullcontext(message))
     )
-    sent = await outbox.async_send(
-        session.id, BEN, lambda: OutgoingMessage(text="Hello")
-    )
+    await asyncio.sleep(1)
+    assert gateway.sent == []
+    outbox.async_open(transport)
+    sent = await sending
 
     assert (checked, sent.chat_id) == ([session.id], BEN)
     assert [one.text for one in gateway.sent] == ["Hello"]

@@ -169,7 +169,7 @@ async def test_restart_after_failure(
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        ({"status": 401}, "invalid_auth"),
+        ({"status": 401}, "key_not_allowed"),
         ({"status": 403}, "rejected"),
         ({"missing": True}, "not_found"),
         ({"status": 404, "body": b"404 page not found"}, "unexpected_response"),
@@ -183,10 +183,11 @@ async def test_press_fails(
     hass: HomeAssistant,
     gateway: Gateway,
     entry: MockConfigEntry,
+    clock: Clock,
     fault: dict[str, Any],
     error: str,
 ) -> None:
-    """A press that fails says why; only a refused key asks for another one."""
+    """A press that fails says why, and asks for no other key if a poll succeeds."""
     gateway.add("Home", State.STOPPED)
     assert await hass.config_entries.async_setup(entry.entry_id)
     gateway.fail(gateway.actions["connect"], **fault)
@@ -196,8 +197,12 @@ async def test_press_fails(
 
     assert raised.value.translation_key == error
     await hass.async_block_till_done()
-    reauth = bool(hass.config_entries.flow.async_progress())
-    assert reauth is (error == "invalid_auth")
+    assert hass.config_entries.flow.async_progress() == []
+
+    gateway.heal()
+    # also until the pause is over that the gateway asked for
+    await clock.run(31)
+    await press(hass, "button.home_connect")
 
 
 async def test_only_what_changed_is_written(
@@ -593,13 +598,19 @@ async def test_key_rejected_at_the_picture(
     gateway: Gateway,
     entry: MockConfigEntry,
     hass_client: ClientSessionGenerator,
+    clock: Clock,
 ) -> None:
-    """An API key that is rejected when somebody looks at the code starts reauth."""
+    """A key that is rejected when somebody looks at the code is checked by a poll."""
     gateway.add("Home", State.WAITING)
     assert await hass.config_entries.async_setup(entry.entry_id)
     gateway.fail(gateway.qr_route, status=401)
-
     assert await fetch_picture(hass_client) == (HTTPStatus.OK, blank())
+    await clock.run(2)
+    assert hass.config_entries.flow.async_progress() == []
+
+    gateway.fail("*", status=401)
+    await fetch_picture(hass_client)
+    await clock.run(2)
     [flow] = hass.config_entries.flow.async_progress()
     assert flow["context"]["source"] == SOURCE_REAUTH
 

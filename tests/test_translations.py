@@ -41,7 +41,10 @@ from custom_components.whatsapp_gateway.messages.recipients import SUBENTRY_RECI
 from custom_components.whatsapp_gateway.pairing.engine import ONGOING, Phase
 from custom_components.whatsapp_gateway.problems import NEEDS_ATTENTION, Kind
 from custom_components.whatsapp_gateway.providers import PROVIDERS
-from custom_components.whatsapp_gateway.providers.models import InstanceStatus
+from custom_components.whatsapp_gateway.providers.models import (
+    InstanceStatus,
+    Refusal,
+)
 from custom_components.whatsapp_gateway.push.silence import NOT_RECEIVING, Reason
 from custom_components.whatsapp_gateway.push.webhook import NO_CALLS
 
@@ -251,6 +254,7 @@ def test_exceptions() -> None:
     problems = {f"problem_{kind}" for kind in Kind}
     assert ENGLISH["exceptions"].keys() == {
         *ERROR_KEYS.values(),
+        *Refusal,
         *ends,
         *invalid,
         *problems,

@@ -16,8 +16,8 @@ from .const import CONF_ACCOUNT_ID, CONF_PAIRING_DIGESTS, Receive
 from .coordinator import SECOND_LOOK_SECONDS, GatewayCoordinator
 from .devices import async_update_devices
 from .messages.inbox import Inbox
-from .messages.memory import async_memory_of
-from .messages.outbox import Outbox
+from .messages.memory import async_end_sending, async_memory_of
+from .messages.outbox import Transport
 from .pairing.qr_code import QrCodes
 from .problems import DISCONNECTING_ACTIONS, Problems
 from .providers.capabilities import unexpected
@@ -34,7 +34,7 @@ from .texts import (
 )
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
+    from contextlib import AbstractAsyncContextManager
 
     from homeassistant.core import HomeAssistant
 
@@ -72,14 +72,7 @@ class Account:
         events, webhooks = self.provider.events, self.provider.webhooks
         for reports in filter(None, (events, webhooks)):
             reports.receives = self.inbox.receive is not Receive.NO
-        self.outbox = Outbox(
-            hass,
-            entry.title,
-            self.provider,
-            self.memory,
-            check_connected=self.async_check_connected,
-            start_reauth=self.coordinator.async_start_reauth,
-        )
+        self.outbox = self.memory.outbox
         self.stream = (
             Stream(self.provider, events, entry.title, self._async_handle)
             if events
@@ -113,6 +106,13 @@ class Account:
         entry.async_on_unload(
             self.coordinator.async_add_listener(self._async_tell_silence)
         )
+        transport = Transport(
+            provider=self.provider,
+            check_connected=self.async_check_connected,
+            check_key=self.coordinator.async_check_key,
+        )
+        entry.async_on_unload(self._async_end_if_disabled)
+        entry.async_on_unload(self.outbox.async_open(transport))
         if self.webhook:
             entry.async_on_unload(self.webhook.async_stop)
             self.webhook.async_start(self.coordinator.data)
@@ -124,6 +124,12 @@ class Account:
             entry.async_create_background_task(
                 self.hass, self.stream.async_run(), f"{entry.title} events"
             )
+
+    @callback
+    def _async_end_if_disabled(self) -> None:
+        """Let nothing wait for an account that will not be loaded again by itself."""
+        if self.entry.disabled_by:
+            async_end_sending(self.hass, self.entry.entry_id)
 
     def _is_pushed(self) -> bool:
         """Return whether the gateway reports changes by itself just now."""
@@ -213,14 +219,14 @@ class Account:
         called = self.webhook is not None and self.webhook.is_on
         return self.stream is not None or called
 
-    def translated_errors(self) -> AbstractContextManager[None]:
-        """Raise gateway errors translated; start reauth if the API key is rejected."""
-        return translated_errors(self.coordinator.async_start_reauth)
+    def translated_errors(self) -> AbstractAsyncContextManager[None]:
+        """Raise gateway errors translated; check the API key if it was rejected."""
+        return translated_errors(self.coordinator.async_check_key)
 
     async def async_explain(self, err: GatewayError) -> str:
-        """Return the text of a gateway error; start reauth if that helps."""
+        """Return the text of a gateway error; check the API key if it was rejected."""
         return await async_explain_error(
-            self.hass, err, self.coordinator.async_start_reauth
+            self.hass, err, self.coordinator.async_check_key
         )
 
     async def async_reason_missing(self, instance_id: str) -> str:
@@ -249,7 +255,7 @@ class Account:
 
     async def async_perform(self, action: Action, instance_id: str) -> None:
         """Perform an action on an instance and show its new status."""
-        with self.translated_errors():
+        async with self.translated_errors():
             await self.provider.perform(action, instance_id)
         if self.provider.closed:
             # the account was removed or reloaded meanwhile
@@ -265,9 +271,10 @@ class Account:
         Raises unless the gateway no longer lists it after that.
         """
         coordinator = self.coordinator
-        with self.translated_errors(), suppress(NotFound):
-            await self.provider.delete(instance.id)
-            coordinator.note_deleted(instance.id)
+        async with self.translated_errors():
+            with suppress(NotFound):
+                await self.provider.delete(instance.id)
+                coordinator.note_deleted(instance.id)
         # some gateways delete in the background
         give_up_at = monotonic() + DELETION_SECONDS
         await coordinator.async_refresh()

@@ -59,10 +59,11 @@ ERROR_KEYS: Final[dict[type[models.GatewayError], str]] = {
     models.BadResponse: "unexpected_response",
     models.LoginRequired: "login_required",
     models.Rejected: "rejected",
+    models.Refused: "rejected",
     models.CodeRejected: "rejected",
     models.TooManyInstances: "too_many_instances",
     models.NotActivated: "not_activated",
     models.UnsupportedServer: "unsupported_server",
     models.Closed: "account_unavailable",
 }
-"""Translation key of each error."""
+"""Translation key of each error; where a text can be exact, `Refused` has its own."""

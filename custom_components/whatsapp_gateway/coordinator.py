@@ -118,11 +118,15 @@ class GatewayCoordinator(DataUpdateCoordinator[dict[str, Instance]]):
         """Note that an instance was deleted: one list that lacks it is enough."""
         self._deleted.add(instance_id)
 
-    @callback
-    def async_start_reauth(self) -> None:
-        """Ask for another API key, unless the account has another one already."""
-        if self._has_current_key:
-            self.config_entry.async_start_reauth(self.hass)
+    async def async_check_key(self) -> bool:
+        """Poll because a request was refused; return whether the API key works.
+
+        The poll asks for another API key if it is refused as well.
+        """
+        if self.provider.closed:
+            return False
+        await self.async_refresh()
+        return self.last_update_success and self._paused_at is None
 
     @property
     def _has_current_key(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, override
 
 from homeassistant.components.event import EventEntity, EventEntityDescription
@@ -9,11 +10,12 @@ from homeassistant.const import Platform
 from homeassistant.core import callback
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.restore_state import RestoreEntity
+from homeassistant.util import dt as dt_util
 
 from .const import Receive
 from .entity import InstanceEntity, async_add_instances
 from .messages.recipients import async_entity_id_of, recipients_of
-from .providers.messages import MessageEvent, digits_of
+from .providers.messages import PHONE_SUFFIX, MessageEvent, digits_of
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -76,6 +78,7 @@ class MessageEntity(InstanceEntity, EventEntity, NotStored):
             "chat_id",
             "chat_name",
             "filename",
+            "mentioned_me",
             "message_id",
             "mime_type",
             "recipient",
@@ -124,20 +127,30 @@ class MessageEntity(InstanceEntity, EventEntity, NotStored):
             "recipient": recipient and async_entity_id_of(self.hass, entry, recipient),
             "message_id": message.id,
             "reply_to": message.reply_to,
-            "has_media": message.has_media,
+            "has_media": message.media is not None,
             "mime_type": message.mime_type,
             "filename": message.filename,
-            "timestamp": message.sent_at.isoformat(),
+            "mentioned_me": self._is_mentioned(message),
+            "timestamp": min(message.sent_at, dt_util.utcnow()).isoformat(),
         }
+
+    def _is_mentioned(self, message: IncomingMessage) -> bool:
+        """Return whether a message mentions this number."""
+        person = partial(self.account.memory.people.person, self.instance_id)
+        instance = self.coordinator.data.get(self.instance_id)
+        number = (instance and instance.phone_number) or ""
+        own = {*message.own_ids, f"{number.removeprefix('+')}{PHONE_SUFFIX}"}
+        return not {*map(person, own)}.isdisjoint(map(person, message.mentions))
 
     def _recipient_of(self, message: IncomingMessage) -> Recipient | None:
         """Return the recipient that the chat of a message is."""
-        chat = message.instance_id, message.chat_id
+        person = partial(self.account.memory.people.person, self.instance_id)
         return next(
             (
                 recipient
                 for recipient in recipients_of(self.account.entry)
-                if (recipient.instance_id, recipient.chat_id) == chat
+                if recipient.instance_id == self.instance_id
+                and person(recipient.chat_id) == message.chat_id
             ),
             None,
         )

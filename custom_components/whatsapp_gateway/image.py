@@ -111,7 +111,8 @@ class QrImage(InstanceEntity, ImageEntity):
             async with asyncio.timeout(TIME_LIMIT_SECONDS):
                 await feed.look()
         except Unauthorized:
-            self.coordinator.async_start_reauth()
+            # only a poll can tell whether the API key is rejected everywhere
+            self.coordinator.async_request_poll()
         except (GatewayError, TimeoutError) as err:
             _LOGGER.debug("No QR code: %s", type(err).__name__)
         if not self.available or self.account.provider.closed:

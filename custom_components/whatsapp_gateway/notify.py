@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, override
 
 from homeassistant.components.notify import NotifyEntity, NotifyEntityFeature
@@ -14,7 +16,7 @@ from homeassistant.helpers.update_coordinator import CoordinatorEntity
 from .const import DOMAIN
 from .coordinator import GatewayCoordinator
 from .devices import async_rename_device, unique_id
-from .messages.recipients import recipients_of
+from .messages.recipients import async_chat_of, recipients_of
 from .providers.messages import GROUP, OutgoingMessage
 from .texts import device_name
 
@@ -77,6 +79,7 @@ class RecipientEntity(CoordinatorEntity[GatewayCoordinator], NotifyEntity):
         """Create the entity of a recipient."""
         super().__init__(account.coordinator)
         self.recipient = recipient
+        self._entry = account.entry
         self._outbox = account.outbox
         self._attr_unique_id = unique_id(account.entry, recipient.subentry_id)
         self._attr_device_info = DeviceInfo(
@@ -98,8 +101,9 @@ class RecipientEntity(CoordinatorEntity[GatewayCoordinator], NotifyEntity):
     async def async_send_message(self, message: str, title: str | None = None) -> None:
         """Send a text to the recipient."""
         text = f"*{title}*\n{message}" if title else message
+        outgoing = OutgoingMessage(text=text)
         await self._outbox.async_send(
             self.recipient.instance_id,
-            self.recipient.chat_id,
-            lambda: OutgoingMessage(text=text),
+            partial(async_chat_of, self.hass, self._entry, self.recipient.subentry_id),
+            lambda _: nullcontext(outgoing),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import asynccontextmanager
 import re
 from typing import TYPE_CHECKING, Any
 from unicodedata import category
@@ -12,10 +12,16 @@ from homeassistant.helpers.translation import async_get_translations
 from homeassistant.util import slugify
 
 from .const import DOMAIN, ERROR_KEYS
-from .providers.models import GatewayError, MaybeSent, Unauthorized
+from .providers.models import (
+    GatewayError,
+    MaybeSent,
+    Refusal,
+    Refused,
+    Unauthorized,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from homeassistant.core import HomeAssistant
 
@@ -59,31 +65,52 @@ async def async_explain(hass: HomeAssistant, key: str, **placeholders: str) -> s
 
 
 async def async_explain_error(
-    hass: HomeAssistant, err: GatewayError, start_reauth: Callable[[], None]
+    hass: HomeAssistant, err: GatewayError, check_key: Callable[[], Awaitable[bool]]
 ) -> str:
-    """Return the text of a gateway error; start reauth if that helps."""
-    if isinstance(err, Unauthorized):
-        start_reauth()
-    return await async_explain(hass, ERROR_KEYS[type(err)], message=str(err))
+    """Return the text of a gateway error; check the API key if it was rejected."""
+    translation = translation_of(await _async_after_check(err, check_key))
+    return await async_explain(
+        hass,
+        translation["translation_key"],
+        **translation["translation_placeholders"],
+    )
 
 
-@contextmanager
-def translated_errors(start_reauth: Callable[[], None]) -> Iterator[None]:
-    """Raise gateway errors translated; start reauth if the API key is rejected."""
+@asynccontextmanager
+async def translated_errors(
+    check_key: Callable[[], Awaitable[bool]],
+) -> AsyncIterator[None]:
+    """Raise gateway errors translated; check the API key if it was rejected."""
     try:
         yield
     except GatewayError as err:
-        if isinstance(err, Unauthorized):
-            start_reauth()
-        raise HomeAssistantError(**translation_of(err)) from err
+        error = await _async_after_check(err, check_key)
+        raise HomeAssistantError(**translation_of(error)) from err
+
+
+async def _async_after_check(
+    err: GatewayError, check_key: Callable[[], Awaitable[bool]]
+) -> GatewayError:
+    """Return an error; an API key that works elsewhere is only not allowed to do this.
+
+    `check_key` returns whether the API key works, and asks for another one if not.
+    """
+    if isinstance(err, Unauthorized) and await check_key():
+        return Refused(Refusal.KEY_NOT_ALLOWED)
+    return err
 
 
 def translation_of(err: GatewayError) -> dict[str, Any]:
     """Return the translation of an error as arguments of Home Assistant's errors."""
+    placeholders = {"message": str(err)}
+    if isinstance(err, Refused):
+        key, placeholders = err.reason.value, placeholders | err.placeholders
+    else:
+        key = ERROR_KEYS[type(err)]
     return {
         "translation_domain": DOMAIN,
-        "translation_key": ERROR_KEYS[type(err)],
-        "translation_placeholders": {"message": str(err)},
+        "translation_key": key,
+        "translation_placeholders": placeholders,
     }
 
 

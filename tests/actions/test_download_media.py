@@ -30,6 +30,7 @@ WITHOUT_FILES = [
     for key, kind in SUPPORTED.items()
     if kind.has("receiving") and not kind.has("downloads")
 ]
+DENIED = "key_not_allowed"
 PHOTO = b"\xff\xd8 a photo \xff\xd9"
 
 
@@ -118,15 +119,22 @@ async def test_not_writable(home: Receiving, clock: Clock, tmp_path: Path) -> No
 
 
 @needs("downloads")
-async def test_gateway_error(home: Receiving, clock: Clock, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("fault", "key"), [({"status": 500}, "cannot_connect"), ({"status": 401}, DENIED)]
+)
+async def test_gateway_error(
+    home: Receiving, clock: Clock, tmp_path: Path, fault: dict[str, Any], key: str
+) -> None:
     """An error of the gateway is told, and the next attempt works."""
     message_id = await send_photo(home, clock)
     path = tmp_path / "allowed" / "door.jpg"
-    home.gateway.fail("download", status=500)
+    home.gateway.fail("download", **fault)
     with pytest.raises(HomeAssistantError) as raised:
         await download(home, message_id, path)
-    assert raised.value.translation_key == "cannot_connect"
+    assert raised.value.translation_key == key
     assert not path.exists()
+    # the API key works elsewhere
+    assert home.hass.config_entries.flow.async_progress() == []
     home.gateway.heal()
     await download(home, message_id, path)
     assert path.read_bytes() == PHOTO

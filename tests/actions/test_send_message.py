@@ -113,7 +113,7 @@ async def test_recipients(hass: HomeAssistant, gateway: Gateway) -> None:
 
 @needs("messages")
 async def test_state(hass: HomeAssistant, entry: MockConfigEntry) -> None:
-    """The state is when a recipient was last sent a message; it may be disabled."""
+    """The state is when a recipient was last sent a message."""
     await send(hass, entity_id=BEN_ENTITY, message="Hello")
     can_record = hasattr(NotifyEntity, "_async_record_notification")
     assert (state_of(hass, BEN_ENTITY) != STATE_UNKNOWN) is can_record
@@ -122,6 +122,10 @@ async def test_state(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     registry = er.async_get(hass)
     registry.async_update_entity(BEN_ENTITY, disabled_by=er.RegistryEntryDisabler.USER)
     await hass.async_block_till_done()
+    with pytest.raises(HomeAssistantError) as error:
+        await send(hass, entity_id=BEN_ENTITY, message="Hello")
+    assert failures(error) == f"{BEN_ENTITY}: {TEXTS['recipient_gone']['message']}"
+    registry.async_update_entity(BEN_ENTITY, disabled_by=None)
     [message] = await send(hass, entity_id=BEN_ENTITY, message="Hello")
     assert message["to"] == BEN
 
@@ -269,11 +273,28 @@ async def test_some_fail(
     await hass.async_block_till_done()
     everybody = ["notify.neighbours", FAMILY_ENTITY]
 
+    data = {"entity_id": everybody, "message": "Hello"}
     with pytest.raises(HomeAssistantError) as error:
-        await send(hass, entity_id=everybody, message="Hello")
+        await hass.services.async_call(DOMAIN, "send_message", data, blocking=True)
     reason = TEXTS["not_connected"]["message"].format(name="Shop")
-    assert failures(error) == f"notify.neighbours: {reason}"
+    assert key_of(error) == "partly_sent"
+    assert error.value.translation_placeholders == {
+        "failures": f"notify.neighbours: {reason}",
+        "sent": FAMILY_ENTITY,
+    }
     assert [one.chat_id for one in gateway.sent] == [FAMILY]
+    # where a response is asked for, it tells all of it
+    failed, sent = await send(hass, **data)
+    assert failed == {
+        "entity_id": "notify.neighbours",
+        "to": NEIGHBOURS,
+        "message_id": None,
+        "status": "failed",
+        "error": reason,
+    }
+    assert (sent["to"], sent["status"]) == (FAMILY, "sent")
+    assert (sent["message_id"] is not None) is gateway.has("message_ids")
+    gateway.sent.pop()
 
     # the last poll didn't know it yet
     shop.state = State.CONNECTED
@@ -405,33 +426,6 @@ async def test_no_media_sources(hass: HomeAssistant, gateway: Gateway) -> None:
 
     await send(hass, entity_id=BEN_ENTITY, message="Hello")
     assert [one.text for one in gateway.sent] == ["Hello"]
-
-
-@needs("messages")
-async def test_unloaded(
-    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
-) -> None:
-    """Messages that wait while the account is unloaded are not sent."""
-    await notify(hass, FAMILY_ENTITY, message="first")
-    calls = {
-        entity_id: asyncio.create_task(send(hass, entity_id=entity_id, message="Hello"))
-        for entity_id in (BEN_ENTITY, FAMILY_ENTITY)
-    }
-    await asyncio.sleep(0.1)
-    assert await hass.config_entries.async_unload(entry.entry_id)
-
-    reason = TEXTS["account_unavailable"]["message"]
-    for entity_id, call in calls.items():
-        with pytest.raises(HomeAssistantError) as error:
-            await call
-        assert failures(error) == f"{entity_id}: {reason}"
-    with pytest.raises(ServiceValidationError) as invalid:
-        await send(hass, entity_id=BEN_ENTITY, message="third")
-    assert key_of(invalid) == "not_loaded"
-
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await send(hass, entity_id=BEN_ENTITY, message="fourth")
-    assert [one.text for one in gateway.sent] == ["first", "fourth"]
 
 
 @needs("messages")

@@ -20,7 +20,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUs
 
 from custom_components.whatsapp_gateway.const import DOMAIN
 from tests.gateways.machine import State
-from tests.harness.facts import SUPPORTED, lacks, needs
+from tests.harness.facts import lacks, needs
 from tests.harness.helpers import state_of, status_of
 from tests.harness.texts import ENGLISH
 
@@ -187,45 +187,36 @@ async def test_create_without_an_answer(
     assert state_of(hass, "sensor.shop_status") == status_of(gateway, State.NEW)
 
 
-@needs("keys_without_create")
-async def test_creation_refused(
-    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
-) -> None:
-    """Where a valid API key may be refused to create, no other one is asked for."""
-    gateway.fail("create", status=401)
-    with pytest.raises(HomeAssistantError) as raised:
-        await create(hass, entry)
-
-    assert key_of(raised) == "rejected"
-    await hass.async_block_till_done()
-    assert hass.config_entries.flow.async_progress() == []
-
-
-@pytest.mark.parametrize(
-    ("provider_key", "action"),
-    [
-        (key, action)
-        for key, kind in SUPPORTED.items()
-        for action in ("create", "delete")
-        if not (action == "create" and kind.has("keys_without_create"))
-    ],
-)
+@pytest.mark.parametrize("action", ["create", "delete"])
+@pytest.mark.parametrize("everywhere", [False, True])
 async def test_key_refused(
-    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, action: str
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    action: str,
+    *,
+    everywhere: bool,
 ) -> None:
-    """A refused key is an error, and asked for anew."""
-    gateway.fail(action, status=401)
-    with pytest.raises(HomeAssistantError) as raised:
-        await (
-            create(hass, entry)
-            if action == "create"
-            else delete(hass, device_of(hass, entry, "Home"))
-        )
+    """A key that is refused everywhere is asked for anew; else it isn't allowed."""
+    gateway.fail("*" if everywhere else action, status=401)
 
-    assert key_of(raised) == "invalid_auth"
+    async def act() -> None:
+        if action == "create":
+            await create(hass, entry)
+        else:
+            await delete(hass, device_of(hass, entry, "Home"))
+
+    with pytest.raises(HomeAssistantError) as raised:
+        await act()
+    expected = "invalid_auth" if everywhere else "key_not_allowed"
+    assert key_of(raised) == expected
     await hass.async_block_till_done()
-    [flow] = hass.config_entries.flow.async_progress()
-    assert flow["context"]["source"] == SOURCE_REAUTH
+    flows = hass.config_entries.flow.async_progress()
+    asked = [flow["context"]["source"] for flow in flows]
+    assert asked == [SOURCE_REAUTH] * everywhere
+
+    gateway.heal()
+    await act()
 
 
 @pytest.mark.parametrize("fault", [None, {"missing": True}])

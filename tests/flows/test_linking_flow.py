@@ -208,7 +208,7 @@ async def test_codes_expired(
     [
         ({"status": 500}, "The gateway stopped responding."),
         ({"body": b"{}"}, "The gateway returned an unexpected response."),
-        ({"status": 401}, "The gateway rejected the API key."),
+        ({"status": 401}, "The API key is not allowed to do this."),
         (
             {"status": 422, "code": "no", "message": "*Pay* [now]"},
             r"The gateway rejected the request: \*Pay\* \[now\]",

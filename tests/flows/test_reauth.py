@@ -408,7 +408,7 @@ async def test_key_rejected_in_configure(
     dialog: Dialog,
     route: str,
 ) -> None:
-    """A rejection that a dialog meets starts a reauth."""
+    """A rejection that a dialog meets starts a reauth if a poll is rejected, too."""
     assert await hass.config_entries.async_setup(entry.entry_id)
     gateway.fail(route, status=401)
     await dialog.open_form(entry, "create")
@@ -419,6 +419,12 @@ async def test_key_rejected_in_configure(
         assert dialog.errors == {"base": "invalid_auth"}
     else:
         assert dialog.step == "link_ended"
+        assert "The API key is not allowed to do this." in dialog.text
+        await hass.async_block_till_done()
+        assert hass.config_entries.flow.async_progress() == []
+        await dialog.choose("scan")
+        gateway.fail("*", status=401)
+        await dialog.wait_for()
         assert "rejected the API key" in dialog.text
     await hass.async_block_till_done()
     [flow] = hass.config_entries.flow.async_progress()

@@ -10,6 +10,15 @@ from urllib.parse import quote
 
 from hypothesis import strategies as st
 
+from custom_components.whatsapp_gateway.providers.message_types import (
+    COMPANIONS,
+    SHOWN,
+    WRAPPERS,
+)
+from custom_components.whatsapp_gateway.providers.message_types import (
+    WORDS as TYPE_WORDS,
+)
+
 from .assertions import API_KEY, NUMBER, PICTURE, RAW
 
 if TYPE_CHECKING:
@@ -36,11 +45,14 @@ WORDS = sorted(
     {key for part in _PARTS if isinstance(part, dict) for key in part}
     | {"items", "success", "error", "code", "message"}
     | {"total", "page", "limit", "totalPages"}
+    | {*SHOWN, *WRAPPERS, *COMPANIONS, "message", "contextInfo", "mentionedJid"}
+    | {"participantAlt", "remoteJidAlt", "senderPn", "pn", "albumMessage"}
 )
 VALUES = sorted(
     {part for part in _PARTS if isinstance(part, str)}
     | {"created", "scan_qr", "failed", "pending", "qr", "connecting", "cloud_api"}
     | {"no_qr", "rate_limited", "channel_scoped_key", "3", "-1", "nan", "1e999"}
+    | {*TYPE_WORDS, "1@hosted", "2@hosted.lid", "3@broadcast", "status@broadcast"}
 )
 
 

@@ -16,6 +16,10 @@ import pytest
 
 from custom_components.whatsapp_gateway.providers import PROVIDERS
 from custom_components.whatsapp_gateway.providers.http import HEARTBEAT
+from custom_components.whatsapp_gateway.providers.message_types import (
+    SHOWN,
+    WRAPPERS,
+)
 from custom_components.whatsapp_gateway.providers.messages import (
     Chat,
     IncomingMessage,
@@ -45,6 +49,15 @@ NEEDS = {"send": "messages", "chats": "chats", "check_number": "number_check"}
 """The feature that each call needs."""
 GROUP = "120363025246125486@g.us"
 BEN = "12025550123"
+CONTENTS: list[dict[str, Any]] = [
+    *({name: {path[0]: "hi" for path in shown.texts}} for name, shown in SHOWN.items()),
+    *(
+        {name: {"message": {"extendedTextMessage": {"text": "hi"}}}}
+        for name in sorted(WRAPPERS)
+    ),
+    {"extendedTextMessage": {"text": "@1", "contextInfo": {"mentionedJid": ["1@lid"]}}},
+]
+"""Messages of all types that people see."""
 
 
 @dataclass
@@ -117,6 +130,8 @@ async def told(
         patch.setattr(gateway.webhooks, "tell", told.tell)
         for kind in ("text", *MIME_TYPES, "location", "poll"):
             await gateway.deliver(home, PERSON, "Hello", kind=kind)
+        for content in CONTENTS if gateway.has("whatsapp_form") else ():
+            await gateway.deliver(home, GROUP, sender=BEN, content=content, as_lid=True)
         answered = await gateway.deliver(home, GROUP, "Hello", sender=BEN)
         await gateway.deliver(home, PERSON, "Bye", reply_to=answered, from_me=True)
         await gateway.react(home, GROUP, answered, "👍", sender=BEN)

@@ -27,6 +27,10 @@ MEDIA_TYPES = {
 
 def content_of(message: Message) -> dict[str, Any]:
     """Return an object with one key: the type of the content."""
+    return _of_kind(message) if message.content is None else message.content
+
+
+def _of_kind(message: Message) -> dict[str, Any]:
     if message.kind in MEDIA_TYPES:
         return {MEDIA_TYPES[message.kind]: _media(message)}
     match message.kind:

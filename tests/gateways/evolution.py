@@ -80,6 +80,7 @@ class EvolutionGateway(EvolutionMessages):
             "fixed_lives",
             "keys_without_create",
             "lids",
+            "whatsapp_form",
             "live_states",
             "locations",
             "many_pairing_codes",

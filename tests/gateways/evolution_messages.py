@@ -260,6 +260,15 @@ class EvolutionMessages(EvolutionRows):
                 body = self.envelope(endpoint, session, event, row)
                 await self.webhooks.tell(endpoint, event, body)
 
+    @override
+    async def replay(self, session: Session, event: dict[str, Any]) -> None:
+        """Call the webhook of an instance with an event."""
+        assert isinstance(session, EvolutionInstance)
+        for endpoint in self.webhooks.active:
+            if endpoint.id == session.uuid:
+                body = event | {"instance": session.id}
+                await self.webhooks.tell(endpoint, event["event"], body)
+
     def envelope(
         self,
         endpoint: Endpoint,
@@ -273,7 +282,7 @@ class EvolutionMessages(EvolutionRows):
             "instance": session.id,
             "data": data,
             "destination": endpoint.url,
-            "date_time": iso(time.time(), milliseconds=True),
+            "date_time": iso(time.time() + self.clock_ahead, milliseconds=True),
             "sender": f"{session.account}@s.whatsapp.net",
             "server_url": self.url,
             "apikey": session.token,

@@ -31,7 +31,7 @@ class EvolutionRows(EvolutionServer):
             "status": status,
             "message": content,
             "contextInfo": self._context(message),
-            "messageType": next(iter(content)),
+            "messageType": next(iter(content), None),
             "messageTimestamp": int(message.sent_at),
             "instanceId": instance.uuid,
             "source": _source(message),
@@ -51,7 +51,7 @@ class EvolutionRows(EvolutionServer):
         if message.by_client:
             return key
         key |= {"participant": None, "addressingMode": "pn"}
-        if not message.in_group:
+        if not message.has_member:
             lid = self.lid_of(message.chat_id.removesuffix(PERSON))
             return key | ({"remoteJidAlt": lid} if lid else {})
         if message.sender is None:

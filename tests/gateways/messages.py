@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 import secrets
 import time
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PERSON = "@s.whatsapp.net"
 GROUP = "@g.us"
 LID = "@lid"
+BROADCAST = "@broadcast"
 PEOPLE = {"4915112345678": "Anna", "12025550123": "Ben"}
 GROUPS = {
     "120363025246125486@g.us": "Family",
@@ -60,11 +61,18 @@ class Message:
     multiple: bool = False
     latitude: float | None = None
     longitude: float | None = None
+    content: dict[str, Any] | None = None
+    """WhatsApp's own form, if it isn't what `kind` says; needs `whatsapp_form`."""
 
     @property
     def in_group(self) -> bool:
         """Whether it was sent to a group."""
         return self.chat_id.endswith(GROUP)
+
+    @property
+    def has_member(self) -> bool:
+        """Whether the chat and the sender are different ones."""
+        return self.chat_id.endswith((GROUP, BROADCAST))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +131,8 @@ class Messages:
 
         Only gateways that report own messages do that, after a restart for example.
         """
+        self.tells_numbers = False
+        """Whether a LID is reported together with the number; newer servers do so."""
         self.lids = dict(LIDS)
         """Digits of the LID of a person, by the digits of the phone number."""
 
@@ -143,6 +153,7 @@ class Messages:
         message_id: str | None = None,
         sent_at: float | None = None,
         as_lid: bool = False,
+        content: dict[str, Any] | None = None,
     ) -> str:
         """Let a message arrive and report it at once; return its ID.
 
@@ -170,6 +181,7 @@ class Messages:
             filename=filename,
             reply_to=reply_to,
             as_lid=as_lid,
+            content=content,
         )
         message = replace(message, id=self.full_id(session, message))
         self.delivered.append(message)
@@ -211,6 +223,10 @@ class Messages:
 
     async def report(self, session: Session, message: DeliveredMessage) -> None:
         """Tell all who listen of a message; a gateway may have nothing to say."""
+
+    async def replay(self, session: Session, event: dict[str, Any]) -> None:
+        """Report an event in the gateway's own form; needs `receiving`."""
+        raise NotImplementedError
 
     def full_id(self, session: Session, message: DeliveredMessage) -> str:  # noqa: ARG002
         """Return the ID by which the gateway reports a message."""

@@ -41,6 +41,7 @@ FEATURES = frozenset(
         "key_optional",  # a server may have no API key
         "keys_without_create",  # a valid API key may be refused to create, with 401
         "last_seen",
+        "lid_lookup",  # the number behind a LID can be asked for
         "lids",  # senders may be reported by their LIDs, and the numbers can be found
         "live_states",  # a poll also asks for the state of each instance
         "locations",  # a place on the map can be sent
@@ -76,6 +77,7 @@ FEATURES = frozenset(
         # fails after each start until it is logged out
         "stale_links",
         "stop",  # an instance can be disconnected and stays linked
+        "whatsapp_form",  # messages are reported in WhatsApp's own form
         "webhook_secret",  # a call brings a header that was agreed on
         "webhooks",  # changes are reported by calls to an address
         "types",  # a new instance has a type
@@ -343,6 +345,9 @@ class Gateway(Messages, ABC):
         if (answer := await instead(fault, request, self._let_go)) is not None:
             return answer
         answer = await self._answer(request, handler)
+        if not answer.prepared:
+            now = time.time() + self.clock_ahead
+            answer.headers["Date"] = formatdate(now, usegmt=True)
         await asyncio.sleep(fault.late)
         if (fault.truncate or fault.halve) and isinstance(answer, web.Response):
             answer = await damaged(fault, request, answer)
@@ -364,8 +369,6 @@ class Gateway(Messages, ABC):
         else:
             response = self.error(429, "rate_limited", "Too many requests")
         response.headers.update(headers)
-        now = time.time() + self.clock_ahead
-        response.headers["Date"] = formatdate(now, usegmt=True)
         return response
 
     def _next_act(self, route: str) -> Callable[[web.RequestHandler], None] | None:

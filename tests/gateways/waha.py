@@ -72,7 +72,9 @@ class WahaGateway(WahaMessages):
             "downloads",
             "events",
             "key_optional",
+            "lid_lookup",
             "lids",
+            "whatsapp_form",
             "locations",
             "media_content",
             "mentions",
@@ -193,10 +195,16 @@ class WahaGateway(WahaMessages):
         return self.envelope(session, STATUS, payload)
 
     @override
+    async def replay(self, session: Session, event: dict[str, Any]) -> None:
+        """Send an event over the connections that are open."""
+        frame = event | {"session": session.id}
+        await self.events.send(json.dumps(frame).encode())
+
+    @override
     def envelope(self, session: WahaSession, event: str, payload: Any) -> bytes:
         envelope = {
             "id": f"evt_{secrets.token_hex(13)}",
-            "timestamp": int(time.time() * 1000),
+            "timestamp": int((time.time() + self.clock_ahead) * 1000),
             "event": event,
             "session": session.id,
             "metadata": session.metadata or None,

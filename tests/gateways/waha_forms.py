@@ -57,7 +57,7 @@ class WahaForms(WahaPairing):
         """Return who has sent a message."""
         if message.sender is None:
             return self.own_id(session)
-        if not message.in_group:
+        if not message.has_member:
             return self.chat_form(message)
         return self._person(message.sender, as_lid=message.as_lid)
 
@@ -66,7 +66,7 @@ class WahaForms(WahaPairing):
         if "_" in message.id:
             return message.id
         parts = [str(message.from_me).lower(), self.chat_form(message), message.id]
-        if message.in_group:
+        if message.has_member:
             parts.append(self.sender_form(session, message))
         return "_".join(parts)
 
@@ -102,7 +102,7 @@ class WahaForms(WahaPairing):
     ) -> dict[str, Any]:
         """Return the payload of an event about any other message."""
         chat, sender = self.chat_form(message), self.sender_form(session, message)
-        member = sender if message.in_group else None
+        member = sender if message.has_member else None
         people: dict[str, Any] = {"from": chat, "to": member, "participant": member}
         if self.in_browser:
             own = self.own_id(session)
@@ -171,8 +171,12 @@ class WahaForms(WahaPairing):
                 "fromMe": message.from_me,
                 "id": bare_id(message.id),
             }
+            if message.has_member:
+                key |= {"participant": sender} | self._alt(message, "participantAlt")
+            else:
+                key |= self._alt(message, "remoteJidAlt")
             return {
-                "key": key | ({"participant": sender} if message.in_group else {}),
+                "key": key,
                 "message": content_of(message),
                 "messageTimestamp": int(message.sent_at),
                 "pushName": message.name,
@@ -186,9 +190,18 @@ class WahaForms(WahaPairing):
                 "IsGroup": message.in_group,
                 "ID": bare_id(message.id),
                 "PushName": message.name or "",
+                **self._alt(
+                    message, "RecipientAlt" if message.from_me else "SenderAlt"
+                ),
             },
             "Message": content_of(message),
         }
+
+    def _alt(self, message: DeliveredMessage, name: str) -> dict[str, str]:
+        """Return the number beside a LID, which newer servers tell (GOWS 2026.8.1)."""
+        number = message.sender or message.chat_id.removesuffix(PERSON)
+        told = self.tells_numbers and message.as_lid
+        return {name: number + PERSON} if told else {}
 
     def object_id(self, message: DeliveredMessage) -> dict[str, Any]:
         """Return a message ID as the browser engines have it."""

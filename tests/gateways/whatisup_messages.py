@@ -101,18 +101,25 @@ class WhatIsUpMessages(Gateway):
             name = "message.received"
             data = {"body": self._body(message), "received_at": moment}
         data = {"message_id": message.id, **chat, "is_group": message.in_group} | data
-        if message.in_group and message.sender:
+        if message.has_member and message.sender:
             data["participant"] = message.sender + PERSON
         if message.name:
             data["push_name"] = message.name
         await self.events.publish(name, session, self.frame(session, name, data))
+
+    @override
+    async def replay(self, session: Session, event: dict[str, Any]) -> None:
+        """Send an event over the connections that are open."""
+        frame = event | {"instance_id": session.id}
+        await self.events.send(f"data: {json.dumps(frame)}\n\n".encode())
 
     def _body(self, message: DeliveredMessage) -> str | dict[str, Any]:
         """Return the text of a message, or a reference to its file."""
         if message.kind == "text":
             return message.text
         if message.kind not in MEDIA_TYPES:
-            return {"type": message.kind, "text": message.text}
+            kind = "event" if message.kind == "other" else message.kind
+            return {"type": kind, "text": message.text}
         return {
             "type": message.kind,
             # the token alone opens the file

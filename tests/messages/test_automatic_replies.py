@@ -107,6 +107,7 @@ async def test_several_recipients(hass: HomeAssistant, gateway: Gateway) -> None
         "entity_id": BEN_ENTITY,
         "to": BEN,
         "message_id": None,
+        "status": "skipped",
         "skipped": "same_reply",
     }
     assert family["message_id"]

@@ -16,7 +16,7 @@ from homeassistant.exceptions import ServiceValidationError
 from custom_components.whatsapp_gateway.messages.download import parse_url
 from custom_components.whatsapp_gateway.providers import parsing
 from custom_components.whatsapp_gateway.providers.messages import MAX_MEDIA
-from custom_components.whatsapp_gateway.providers.waha.received import _path_of_file
+from custom_components.whatsapp_gateway.providers.waha.received import _url_of_file
 from tests.harness.facts import lacks, needs
 from tests.harness.files import PICTURE, FileHome, start
 from tests.harness.names import adapter
@@ -194,7 +194,8 @@ def test_odd_brackets(url: str) -> None:
         parse_url(url)
     assert error.value.translation_key == "invalid_url"
     assert parsing.web_address(url) is None
-    assert _path_of_file(url) is None
+    media = {"media": {"url": url}}
+    assert _url_of_file(media) is None
 
 
 @needs("messages")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, override
 from unittest.mock import Mock
@@ -28,7 +29,11 @@ from pytest_homeassistant_custom_component.common import (
     setup_test_component_platform,
 )
 
-from custom_components.whatsapp_gateway.messages.media_view import LIFETIME, MediaView
+from custom_components.whatsapp_gateway.messages.media_view import (
+    LIFETIME,
+    REPEAT_TIME,
+    MediaView,
+)
 from custom_components.whatsapp_gateway.providers.messages import MAX_MEDIA
 from tests.harness.facts import lacks, needs
 from tests.harness.files import PICTURE, FileHome, start
@@ -365,7 +370,7 @@ async def test_view(
     hass.http.register_view(view)
     client = await hass_client_no_auth()
     first, second = (
-        view.async_offer(content, "image/jpeg").removeprefix(PUBLIC)
+        view.async_offer("entry", content, "image/jpeg").url.removeprefix(PUBLIC)
         for content in (PICTURE, SOUND)
     )
     assert len(first) > len("/api/whatsapp_gateway/media/") + 40
@@ -387,9 +392,30 @@ async def test_view(
     await clock.run(10)
     assert (await client.get(second)).status == 404
 
-    oldest, *others = (
-        view.async_offer(PICTURE, "image/jpeg").removeprefix(PUBLIC) for _ in range(17)
-    )
-    assert (await client.get(oldest)).status == 404
-    assert [(await client.get(other)).status for other in others] == [200] * 16
+    # many recipients, and one copy
+    ended: list[int] = []
+    offers = [
+        view.async_offer("entry", PICTURE, "image/jpeg", partial(ended.append, number))
+        for number in range(30)
+    ]
+    await clock.run(1)
+    urls = [offer.url.removeprefix(PUBLIC) for offer in offers]
+    assert [(await client.get(url)).status for url in urls] == [200] * 30
+    assert ended == []
+    offers[0].withdraw()
+    assert (await client.get(urls[0])).status == 404
+    assert (await client.get(urls[1])).status == 200
+    assert ended == [0, 1]
+    view.async_withdraw("other")
+    assert (await client.get(urls[2])).status == 200
+    view.async_withdraw("entry")
+    assert (await client.get(urls[3])).status == 404
+    assert sorted(ended) == [*range(30)]
     await clock.run(LIFETIME)
+    assert len(ended) == 30
+    # once it has been fetched, a link ends soon
+    offer = view.async_offer("entry", PICTURE, "image/jpeg")
+    url = offer.url.removeprefix(PUBLIC)
+    assert (await client.get(url)).status == 200
+    await clock.run(REPEAT_TIME + 1)
+    assert (await client.get(url)).status == 404

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from homeassistant.config_entries import SOURCE_REAUTH
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
 from tests.gateways.machine import State
@@ -227,7 +226,7 @@ async def test_not_asked(
         ({"drop": True}, "cannot_connect"),
         ({"hang": True}, "cannot_connect"),
         ({"body": b"{}"}, "unexpected_response"),
-        ({"status": 401}, "invalid_auth"),
+        ({"status": 401}, "key_not_allowed"),
     ],
 )
 async def test_failed(
@@ -242,9 +241,7 @@ async def test_failed(
     reason = TEXTS["number_not_checked"]["message"].format(reason=TEXTS[key]["message"])
     assert await failure_of(hass, entry, MEXICAN) == f"…0000: {reason}"
     assert gateway.sent == []
-    flows = hass.config_entries.flow.async_progress()
-    asked = [flow["context"]["source"] for flow in flows]
-    assert asked == [SOURCE_REAUTH] * (key == "invalid_auth")
+    assert hass.config_entries.flow.async_progress() == []
 
     gateway.heal()
     assert await send_to(hass, entry, MEXICAN) == [MEXICAN_CHAT]

@@ -24,7 +24,7 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
     get_diagnostics_for_config_entry,
 )
 
-from custom_components.whatsapp_gateway.messages import inbox
+from custom_components.whatsapp_gateway.messages import inbox, seen
 from tests.gateways.machine import State
 from tests.harness.facts import SUPPORTED, needs
 from tests.harness.helpers import POLL, state_of, until
@@ -119,6 +119,7 @@ async def test_message(everyone: Receiving, clock: Clock) -> None:
         "has_media": False,
         "mime_type": None,
         "filename": None,
+        "mentioned_me": False,
     }
     assert everyone.gateway.count("list") == polls
 
@@ -234,9 +235,11 @@ async def test_lost_answer(
 
 async def test_forgotten_duplicates(everyone: Receiving, clock: Clock) -> None:
     """Only the last messages are remembered."""
-    for number in [*range(inbox.MAX_REMEMBERED + 1), 0]:
+    for number in range(seen.MAX_SEEN + 1):
         await everyone.get(f"{number}", message_id=f"3EB0{number:08}")
     await clock.run(10)
+    await everyone.get("0", message_id=f"3EB0{0:08}")
+    await clock.run(SOON)
     assert everyone.texts[-1] == "0"
     assert Counter(everyone.texts)["0"] == 2
 
@@ -302,17 +305,21 @@ async def test_lids(home: Receiving, clock: Clock) -> None:
     assert home.last["recipient"] == "notify.ben"
 
 
-@needs("receiving", "lids")
+@needs("receiving", "lid_lookup")
 async def test_unknown_lid(everyone: Receiving, clock: Clock) -> None:
     """A message whose sender's number isn't told in time is shown with the LID."""
     everyone.gateway.fail("lid", hang=True)
     await everyone.get("Hidden", as_lid=True)
     await everyone.get("Next")
-    await clock.run(30)
-    assert everyone.texts == ["Hidden", "Next"]
+    await clock.run(SOON)
+    assert everyone.texts == ["Next"]
+    await clock.run(10)
+    assert everyone.texts == ["Next", "Hidden"]
+    assert everyone.last["sender"] == everyone.last["chat_id"]
+    assert everyone.last["sender"].endswith("@lid")
 
 
-@needs("receiving", "lids")
+@needs("receiving", "lid_lookup")
 async def test_lid_outage(home: Receiving, clock: Clock) -> None:
     """A recipient is found again soon after the gateway could not be asked."""
     await home.choose("recipients")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, suppress
+from datetime import UTC, datetime, timedelta
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,8 @@ from custom_components.whatsapp_gateway.providers.models import (
     MaybeSent,
     NotActivated,
     NotFound,
+    Refusal,
+    Refused,
     Rejected,
     Skipped,
     Unauthorized,
@@ -1018,12 +1021,13 @@ async def test_not_on_whatsapp(gateway: EvolutionGateway, provider: Evolution) -
     """The server looks for the number or the group first, and says what is wrong."""
     linked(gateway)
 
-    with pytest.raises(Rejected) as raised:
-        await provider.messages.send("home", "4930123456@s.whatsapp.net", TEXT)
-    assert str(raised.value) == "This phone number isn't on WhatsApp."
-    with pytest.raises(Rejected) as raised:
-        await provider.messages.send("home", "1203@g.us", TEXT)
-    assert str(raised.value) == "The gateway does not know this group."
+    for chat, reason in (
+        ("4930123456@s.whatsapp.net", Refusal.NOT_ON_WHATSAPP),
+        ("1203@g.us", Refusal.GROUP_UNKNOWN),
+    ):
+        with pytest.raises(Refused) as raised:
+            await provider.messages.send("home", chat, TEXT)
+        assert raised.value.reason is reason
     with pytest.raises(Rejected, match="does not meet minimum"):
         await provider.messages.send(
             "home", CHAT, OutgoingMessage(poll=Poll(question="?", options=("a",)))
@@ -1123,9 +1127,9 @@ async def test_connection_closed(
     await provider.messages.send("home", CHAT, TEXT)
     instance.state = State.STOPPED
     for chat in (CHAT, "12025550123@s.whatsapp.net"):
-        with pytest.raises(Rejected, match="The instance is not connected"):
+        with pytest.raises(Refused, match="not connected"):
             await provider.messages.send("home", chat, TEXT)
-        with pytest.raises(Rejected, match="The instance is not connected"):
+        with pytest.raises(Refused, match="not connected"):
             await provider.messages.list_chats("home")
     gateway.fail("send", status=500, code="internal", message="Out of memory")
     with pytest.raises(MaybeSent):
@@ -1237,7 +1241,7 @@ def webhook_body(data: Any) -> bytes:
 def test_no_message(provider: Evolution, data: Any) -> None:
     """What is incomplete or invisible is no message."""
     provider.webhooks.receives = True
-    assert provider.webhooks.parse(webhook_body(data)) is None
+    assert isinstance(provider.webhooks.parse(webhook_body(data)), Skipped)
 
     good = {"key": {"remoteJid": CHAT, "id": "1"}, "message": {"conversation": "hi"}}
     for one in (good, [good]):
@@ -1248,24 +1252,57 @@ def test_no_message(provider: Evolution, data: Any) -> None:
     assert provider.webhooks.parse(webhook_body(good)) is None
 
 
-async def test_learned_lid(provider: Evolution) -> None:
-    """A number that one message tells is known for the next one."""
+async def test_lid_and_number(provider: Evolution) -> None:
+    """What a message tells about LIDs and numbers is reported with it."""
     provider.webhooks.receives = True
-    message = {"conversation": "hi"}
-    first, second = (
-        {"key": key | {"id": "1", "fromMe": False}, "message": message}
-        for key in (
-            {"remoteJid": "7@lid", "remoteJidAlt": CHAT},
-            {"remoteJid": GROUP, "participant": "7@lid"},
-        )
-    )
-    direct = provider.webhooks.parse(webhook_body(first))
-    assert isinstance(direct, IncomingMessage)
-    assert direct.chat_id == CHAT
-    in_group = provider.webhooks.parse(webhook_body(second))
-    assert isinstance(in_group, IncomingMessage)
-    assert in_group.sender_id == "7@lid"
-    assert (await provider.messages.resolve_lids(in_group)).sender_id == CHAT
+    pair = (("7@lid", CHAT),)
+    for key, chat, pairs in (
+        ({"remoteJid": "7@lid", "remoteJidAlt": CHAT}, CHAT, pair),
+        ({"remoteJid": "7@lid", "senderPn": CHAT}, CHAT, pair),
+        ({"remoteJid": CHAT, "previousRemoteJid": "7@lid"}, CHAT, pair),
+        ({"remoteJid": GROUP, "participant": "7@lid"}, GROUP, ()),
+        (
+            {"remoteJid": GROUP, "participant": "7@lid", "participantPn": CHAT},
+            GROUP,
+            pair,
+        ),
+    ):
+        message = {"conversation": "hi"}
+        event = {"key": key | {"id": "1", "fromMe": False}, "message": message}
+        parsed = provider.webhooks.parse(webhook_body(event))
+        assert isinstance(parsed, IncomingMessage)
+        assert (parsed.chat_id, parsed.same_people) == (chat, pairs)
+
+
+@pytest.mark.parametrize("timestamp", [0, None, "", "missing", -5])
+@pytest.mark.parametrize("hours", [-3, 0, 5.5])
+def test_no_time(provider: Evolution, timestamp: Any, hours: float) -> None:
+    """A message without a time is one of now; the event has a local time."""
+    provider.webhooks.receives = True
+    data = {"key": {"remoteJid": CHAT, "id": "1"}, "message": {"conversation": "hi"}}
+    if timestamp != "missing":
+        data["messageTimestamp"] = timestamp
+    now = datetime.now(UTC)
+    local = (now + timedelta(hours=hours)).isoformat()[:23] + "Z"
+    event = {"event": "messages.upsert", "instance": "home", "date_time": local}
+    body = json.dumps(event | {"data": data}).encode()
+    message = provider.webhooks.parse(body)
+    assert isinstance(message, IncomingMessage)
+    assert abs((message.sent_at - now).total_seconds()) < 60
+
+
+def test_own_ids(provider: Evolution) -> None:
+    """The event tells the linked number, and a mention may stand beside the message."""
+    provider.webhooks.receives = True
+    data = {
+        "key": {"remoteJid": CHAT, "id": "1"},
+        "message": {"conversation": "hi"},
+        "contextInfo": {"mentionedJid": [CHAT]},
+    }
+    event = {"event": "messages.upsert", "instance": "home", "sender": CHAT}
+    message = provider.webhooks.parse(json.dumps(event | {"data": data}).encode())
+    assert isinstance(message, IncomingMessage)
+    assert (message.own_ids, message.mentions) == ((CHAT,), {CHAT})
 
 
 async def test_webhook_of_messages(

@@ -34,8 +34,11 @@ from custom_components.whatsapp_gateway.providers.models import (
     MaybeSent,
     NoConnection,
     RateLimited,
+    Refusal,
+    Refused,
     Rejected,
     Unauthorized,
+    Unreachable,
 )
 from tests.gateways.machine import State
 from tests.harness.calls import present
@@ -313,10 +316,10 @@ async def test_not_connected(
     """An instance that is not connected sends nothing, and says so."""
     home.state = State.STOPPED
 
-    with pytest.raises(Rejected) as raised:
+    with pytest.raises(Refused) as raised:
         await present(provider.messages).send(home.id, PERSON, TEXT)
 
-    assert str(raised.value) == "The instance is not connected."
+    assert raised.value.reason is Refusal.INSTANCE_NOT_CONNECTED
     assert not gateway.sent
     home.state = State.CONNECTED
     await present(provider.messages).send(home.id, PERSON, TEXT)
@@ -685,7 +688,7 @@ async def test_received(gateway: Gateway, provider: Provider, home: Session) -> 
         seconds=2
     )
     assert not one.is_group
-    assert (one.reply_to, one.has_media, one.media) == (None, False, None)
+    assert (one.reply_to, one.is_file, one.media) == (None, False, None)
     assert leaked(repr(one)) == []
 
 
@@ -771,7 +774,7 @@ async def test_download(
 
     [one] = messages
     assert one.kind == kind
-    assert one.has_media
+    assert one.is_file
     assert one.mime_type
     assert await present(provider.downloads).download(one) == FILE
     assert leaked(repr(one)) == []
@@ -847,37 +850,18 @@ async def test_received_reply(
     assert original.endswith(reply_to)
 
 
-@needs("receiving", "lids")
-@pytest.mark.parametrize("chat", [PERSON, GROUP])
-async def test_lid_of_sender(
-    gateway: Gateway, provider: Provider, home: Session, chat: str
+@needs("lid_lookup")
+async def test_number_behind_lid(
+    gateway: Gateway, provider: Provider, home: Session
 ) -> None:
-    """The number behind a LID is found."""
-    async with listening(gateway, provider, home) as messages:
-        await gateway.deliver(home, chat, "Hello", sender=ANNA, as_lid=True)
-        await until(lambda: messages)
-
-    for _ in range(2):
-        one = await present(provider.messages).resolve_lids(messages[0])
-        assert (one.chat_id, one.sender_id) == (chat, PERSON)
-    assert gateway.count("lid") <= 1
-
-
-@needs("receiving")
-async def test_unknown_lid(
-    gateway: Gateway, provider: Provider, home: Session, clock: Clock
-) -> None:
-    """A LID stays one if its number isn't known, and isn't asked for each time."""
-    gateway.fail("lid", status=500)
+    """The number behind a LID is found, if the gateway knows it."""
+    lookup = present(provider.lid_lookup)
+    lid = f"{gateway.lids[ANNA]}@lid"
+    assert await lookup.find_number(home.id, lid) == PERSON
     gateway.lids = {}
-    message = received(home.id)
-
-    for _ in range(3):
-        assert await present(provider.messages).resolve_lids(message) == message
-    assert gateway.count("lid") <= 1
+    assert await lookup.find_number(home.id, lid) is None
+    gateway.fail("lid", status=500)
+    with pytest.raises(Unreachable):
+        await lookup.find_number(home.id, lid)
     gateway.heal()
-    await clock.run(601)
-    assert await present(provider.messages).resolve_lids(message) == message
-    assert gateway.count("lid") <= 2
-    own = replace(message, sender_id=None)
-    assert await present(provider.messages).resolve_lids(own) == own
+    assert await lookup.find_number(home.id, lid) is None

@@ -30,6 +30,7 @@ from custom_components.whatsapp_gateway.providers.models import (
     InstanceStatus,
     NotFound,
     RateLimited,
+    Refused,
     Rejected,
     TooManyInstances,
     Unauthorized,
@@ -148,7 +149,7 @@ async def test_failures(
     one = gateway.add("Home", state)
     gateway.fail(route, **fault)
     if fault == {"status": 401} and route == "create":
-        error = Rejected if gateway.has("keys_without_create") else error
+        error = Refused if gateway.has("keys_without_create") else error
 
     with pytest.raises(error) as raised:
         await CALLS[route](provider, one.id)

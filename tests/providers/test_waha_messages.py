@@ -11,6 +11,8 @@ import pytest
 import homeassistant.components.hassio  # noqa: F401  not importable in frozen time
 
 from custom_components.whatsapp_gateway.const import DOMAIN
+from custom_components.whatsapp_gateway.providers.messages import IncomingMessage
+from custom_components.whatsapp_gateway.providers.waha.received import parse_message
 from tests.harness.receiving import Receiving, start_with_recipients
 from tests.harness.recipients import BEN, FAMILY, send
 
@@ -227,3 +229,215 @@ async def test_unanswered_send(
     await home.get("Hello", chat_id=OTHER, from_me=True)
     await clock.run(SOON)
     assert home.texts == ["Hello"]
+
+
+SYSTEM_WORDS = (
+    "e2e_notification",
+    "notification_template",
+    "notification",
+    "group_notification",
+    "gp2",
+    "ciphertext",
+    "call_log",
+    "revoked",
+    "protocol",
+    "album",
+    "poll_update",
+    "pinned_message",
+    "debug",
+    "unknown",
+)
+"""Types of whatsapp-web.js that are no message for people."""
+
+
+@pytest.mark.parametrize("word", SYSTEM_WORDS)
+@pytest.mark.parametrize("body", ["", "This message was deleted"])
+@pytest.mark.parametrize("from_me", [False, True])
+async def test_system_entries(
+    home: Receiving, clock: Clock, word: str, body: str, *, from_me: bool
+) -> None:
+    """An entry of the system in a browser is no message, whatever its text is."""
+    number = f"{NUMBER}@c.us"
+    entry = {
+        "id": f"{str(from_me).lower()}_{number}_2123456789",
+        "from": OWN if from_me else number,
+        "to": number if from_me else OWN,
+        "fromMe": from_me,
+        "body": body,
+        "hasMedia": False,
+        "vCards": [],
+        "_data": {"type": word, "notifyName": ""},
+    }
+    await report(home, clock, "WEBJS", entry, "message.any")
+    assert home.seen == []
+    assert home.account.inbox.skipped == {word: 1}
+    # the message itself, after a placeholder with its ID
+    entry |= {"body": "the real text", "_data": {"type": "chat"}}
+    await report(home, clock, "WEBJS", entry, "message.any")
+    assert home.texts == ["the real text"]
+
+
+@pytest.mark.parametrize(
+    ("word", "body", "kind", "text"),
+    [
+        ("chat", "hi", "text", "hi"),
+        ("list_response", "Close the blinds", "text", "Close the blinds"),
+        ("buttons_response", "Yes", "text", "Yes"),
+        ("template_button_reply", "Yes", "text", "Yes"),
+        ("interactive", "Your code is 123", "text", "Your code is 123"),
+        ("hsm", "Parcel", "text", "Parcel"),
+        ("event_creation", "Birthday", "other", "Birthday"),
+        ("groups_v4_invite", "Join us", "other", "Join us"),
+        ("product", "Lamp", "other", "Lamp"),
+        ("ptv", "", "video", ""),
+        ("image", "hi", "image", "hi"),
+        ("chat", "", None, None),
+        ("list_response", "", None, None),
+    ],
+)
+async def test_words(
+    home: Receiving,
+    clock: Clock,
+    word: str,
+    body: str,
+    kind: str | None,
+    text: str | None,
+) -> None:
+    """The types of a browser tell what people see."""
+    message = {"from": f"{NUMBER}@c.us", "body": body, "_data": {"type": word}}
+    payload = {"id": f"false_{NUMBER}@c.us_3A01", **message}
+    await report(home, clock, "WEBJS", payload, "message.any")
+    shown = [(one.attributes["kind"], one.attributes["text"]) for one in home.seen]
+    assert shown == ([(kind, text)] if kind else [])
+
+
+async def test_mentioned_by_lid(home: Receiving, clock: Clock) -> None:
+    """A mention of the linked number by its LID is known from the event."""
+    me = {"id": OWN, "lid": "211100000000099@lid"}
+    for mentioned, is_me in (
+        ([{"server": "lid", "_serialized": "211100000000099@lid"}], True),
+        (["211100000000098@lid"], False),
+    ):
+        payload = {
+            "id": f"false_{NUMBER}@c.us_{is_me}",
+            "timestamp": time.time(),
+            "from": f"{NUMBER}@c.us",
+            "body": "@211100000000099 lights off",
+            "_data": {"type": "chat", "mentionedJidList": mentioned},
+        }
+        event = {"event": "message.any", "me": me, "payload": payload}
+        await home.gateway.replay(home.session, event)
+        await clock.run(SOON)
+        assert home.last["mentioned_me"] is is_me
+
+
+@pytest.mark.parametrize(
+    ("chat", "shown"),
+    [
+        (f"{NUMBER}@hosted", BEN),
+        (f"{NUMBER}:3@s.whatsapp.net", BEN),
+        (f"+{NUMBER}", BEN),
+    ],
+)
+async def test_hosted(home: Receiving, clock: Clock, chat: str, shown: str) -> None:
+    """An account that a company hosts is a person as all others."""
+    payload = {"id": f"false_{chat}_3A01", "from": chat, "body": "hi"}
+    await report(home, clock, "NOWEB", payload, "message.any")
+    assert home.last["chat_id"] == shown
+    lid = {"from": "211100000000010@hosted.lid", "body": "hi"}
+    payload = {"id": "false_211100000000010@hosted.lid_3A02", **lid}
+    parsed = parse_message(event_of(payload))
+    assert isinstance(parsed, IncomingMessage)
+    assert parsed.chat_id == LID
+
+
+def event_of(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return an event about a message."""
+    return {"event": "message.any", "session": "home", "payload": payload}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"Info": {"Sender": LID, "SenderAlt": f"{NUMBER}@s.whatsapp.net"}},
+        {"key": {"remoteJid": LID, "remoteJidAlt": f"{NUMBER}@s.whatsapp.net"}},
+        {"key": {"remoteJid": LID, "senderPn": f"{NUMBER}@s.whatsapp.net"}},
+        {"key": {"remoteJid": f"{NUMBER}@s.whatsapp.net", "senderLid": LID}},
+        {"pn": f"{NUMBER}@c.us"},
+    ],
+)
+async def test_number_in_payload(
+    home: Receiving, clock: Clock, data: dict[str, Any]
+) -> None:
+    """A number that the engine tells is used without a question."""
+    payload = {"id": f"false_{LID}_3A01", "from": LID, "body": "hi", "_data": data}
+    await report(home, clock, "GOWS", payload, "message.any")
+    assert (home.last["sender"], home.last["recipient"]) == (f"+{NUMBER}", "notify.ben")
+    assert home.gateway.count("lid") == 0
+
+
+async def test_own_chat(home: Receiving, clock: Clock) -> None:
+    """A note to oneself belongs to the own number, also by the own LID."""
+    lid = "211100000000099@lid"
+    payload = {
+        "id": f"true_{lid}_3A01",
+        "timestamp": time.time(),
+        "from": lid,
+        "to": lid,
+        "fromMe": True,
+        "source": "app",
+        "body": "note",
+        "_data": {"Info": {"Chat": lid, "RecipientAlt": OWN}},
+    }
+    event = {"event": "message.any", "me": {"id": OWN, "lid": lid}, "payload": payload}
+    await home.choose("everyone")
+    await home.gateway.replay(home.session, event)
+    await clock.run(SOON)
+    assert home.last["chat_id"] == f"{OWN_NUMBER}@s.whatsapp.net"
+
+
+S3 = "https://s3.example.com/waha/x.jpg?X-Amz-Signature=1"
+
+
+@pytest.mark.parametrize(
+    ("media", "file", "name"),
+    [
+        (None, None, None),
+        ({"url": None, "error": {"message": "timeout"}}, None, None),
+        ({"url": "http://[]"}, None, None),
+        ({"url": "http://[x]/api/files/home/a.jpg"}, None, None),
+        ({"url": "https://cdn.example.com/a.jpg"}, None, "a.jpg"),
+        (
+            {"url": "http://localhost:3000/api/files/home/3A01.jpg"},
+            "/api/files/home/3A01.jpg",
+            "3A01.jpg",
+        ),
+        (
+            {"url": "http://x/api/files/home/3A01.jpg", "filename": "door.jpg"},
+            "/api/files/home/3A01.jpg",
+            "door.jpg",
+        ),
+        ({"url": S3, "s3": {"Bucket": "waha", "Key": "x.jpg"}}, S3, "x.jpg"),
+    ],
+)
+async def test_files(
+    home: Receiving,
+    clock: Clock,
+    media: dict[str, Any] | None,
+    file: str | None,
+    name: str | None,
+) -> None:
+    """A message has a file only if it can be downloaded."""
+    payload = {
+        "id": f"false_{NUMBER}@c.us_3A01",
+        "from": f"{NUMBER}@c.us",
+        "hasMedia": True,
+        "media": media,
+        "_data": {"Message": {"imageMessage": {"mimetype": "image/jpeg"}}},
+    }
+    await report(home, clock, "GOWS", payload, "message.any")
+    assert home.last["kind"] == "image"
+    assert home.last["has_media"] is (file is not None)
+    assert home.last["filename"] == name
+    [kept] = home.account.inbox._files.values()
+    assert kept.media == file

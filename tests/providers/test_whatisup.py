@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 import json
 from pathlib import Path
 import time
@@ -325,7 +325,7 @@ async def test_forms_of_messages(
     assert {one.text for one in messages} == {"T"}
     people = {(one.chat_id, one.sender_id) for one in messages}
     assert people == {(GROUP, "12025550123@s.whatsapp.net")}
-    files = [one for one in messages if one.has_media]
+    files = [one for one in messages if one.is_file]
     assert len(files) == 6
     assert {one.filename for one in files} == {"f"}
     assert all(one.mime_type and one.media is None for one in files)
@@ -342,9 +342,13 @@ def event(name: str = "message.received", **data: Any) -> bytes:
     ("data", "kind", "text"),
     [
         ({"body": "hi"}, MessageKind.TEXT, "hi"),
-        ({"text": "hi"}, MessageKind.OTHER, "hi"),
+        ({"text": "hi"}, MessageKind.TEXT, "hi"),
         ({"body": {"text": "hi"}, "type": "Text"}, MessageKind.TEXT, "hi"),
-        ({"body": {"type": "hologram"}}, MessageKind.OTHER, ""),
+        (
+            {"body": {"type": "interactive", "body": {"text": "hi"}}},
+            MessageKind.TEXT,
+            "hi",
+        ),
         (
             {"body": {"media_url": "u", "caption": "hi", "mimetype": "image/png"}},
             MessageKind.IMAGE,
@@ -388,6 +392,7 @@ def test_id_of_a_reaction() -> None:
     [
         {"body": "hi", "id": "1"},
         {"from": 7, "body": "hi", "id": "1"},
+        {"from": "491", "body": {"type": "hologram"}, "id": "1"},
         {"from": "status@broadcast", "body": "hi", "id": "1"},
         {"from": "+491", "chat_id": "status@broadcast", "body": "hi", "id": "1"},
         {"from": "491", "body": "hi"},
@@ -397,7 +402,68 @@ def test_id_of_a_reaction() -> None:
 )
 def test_no_message(data: dict[str, Any]) -> None:
     """A message from nobody, or without an ID, is none."""
-    assert _parse_event(event(**data), receives=True) is None
+    assert isinstance(_parse_event(event(**data), receives=True), Skipped)
+
+
+@pytest.mark.parametrize("word", ["protocol", "revoked", "edited", "call", "system"])
+def test_silent_types(word: str) -> None:
+    """What people don't see is skipped by its type."""
+    body = {"type": word, "text": "hi"}
+    data: dict[str, Any] = {"from": "491", "id": "1", "body": body}
+    assert _parse_event(event(**data), receives=True) == Skipped(word)
+
+
+@pytest.mark.parametrize("body", ["", "  ", None, {}, {"type": "text", "text": " "}])
+def test_blank(body: Any) -> None:
+    """A message without anything to see is none."""
+    data = {"from": "491", "id": "1", "body": body}
+    assert isinstance(_parse_event(event(**data), receives=True), Skipped)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({"type": "list_response", "title": "Close the blinds"}, "Close the blinds"),
+        ({"type": "interactive", "body": {"text": "Your code"}}, "Your code"),
+        ({"type": "button_reply", "text": "Yes"}, "Yes"),
+    ],
+)
+def test_replies_to_lists(body: Any, text: str) -> None:
+    """The label that a person has tapped is a text."""
+    data = {"from": "491", "id": "1", "body": body}
+    message = _parse_event(event(**data), receives=True)
+    assert isinstance(message, IncomingMessage)
+    assert (message.kind, message.text) == (MessageKind.TEXT, text)
+
+
+def test_people_of_messages() -> None:
+    """Hosted accounts and broadcast lists are people; a number may stand beside."""
+    for data, chat in (
+        ({"from": "491@hosted"}, "491@s.whatsapp.net"),
+        ({"from": "7@hosted.lid"}, "7@lid"),
+        ({"from": "1@broadcast", "participant": "491"}, "491@s.whatsapp.net"),
+    ):
+        message = _parse_event(event(id="1", body="hi", **data), receives=True)
+        assert isinstance(message, IncomingMessage)
+        assert (message.chat_id, message.sender_id) == (chat, chat)
+    told = {"from": "7@lid", "sender_pn": "491@s.whatsapp.net"}
+    message = _parse_event(event(id="1", body="hi", **told), receives=True)
+    assert isinstance(message, IncomingMessage)
+    assert message.same_people == (("7@lid", "491@s.whatsapp.net"),)
+    nobody = event(id="1", body="hi", **{"from": "1@broadcast"})
+    assert isinstance(_parse_event(nobody, receives=True), Skipped)
+
+
+@pytest.mark.parametrize("hours", [-3, 3, 5.75, -9.5])
+def test_local_times(hours: float) -> None:
+    """A local time that is labelled UTC is now; an old one is old."""
+    now = datetime.now(UTC)
+    for seconds, age in ((hours * 3600, 0), (-7 * 60, 7 * 60), (-20 * 3600, 72_000)):
+        moment = (now + timedelta(seconds=seconds)).isoformat()[:23] + "Z"
+        data = {"from": "491", "id": "1", "body": "hi", "received_at": moment}
+        message = _parse_event(event(**data), receives=True)
+        assert isinstance(message, IncomingMessage)
+        assert abs((now - message.sent_at).total_seconds() - age) < 60
 
 
 def test_not_asked_for() -> None:

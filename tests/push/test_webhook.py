@@ -361,7 +361,7 @@ async def test_insecure_address(home: Home) -> None:
     [
         ({"status": 403}, "rejected"),
         ({"status": 500}, "cannot_connect"),
-        ({"status": 401}, "invalid_auth"),
+        ({"status": 401}, "key_not_allowed"),
     ],
 )
 async def test_refused(home: Home, fault: dict[str, Any], error: str) -> None:

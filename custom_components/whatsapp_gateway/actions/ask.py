@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -86,7 +87,7 @@ async def _async_send(
     questions = destination.account.memory.questions
     result = await async_send(
         destination,
-        lambda: OutgoingMessage(text=text),
+        lambda _: nullcontext(OutgoingMessage(text=text)),
         partial(questions.start, question),
     )
     if not isinstance(result, HomeAssistantError):

@@ -17,7 +17,13 @@ from homeassistant.helpers import entity_registry as er
 from ..const import DOMAIN
 from ..devices import async_find_instance, unique_id
 from ..messages.phone_number import example_of
-from ..messages.recipients import is_chat_id, masked, parse_chat, recipients_of
+from ..messages.recipients import (
+    async_chat_of,
+    is_chat_id,
+    masked,
+    parse_chat,
+    recipients_of,
+)
 from ..texts import invalid
 
 if TYPE_CHECKING:
@@ -63,8 +69,17 @@ class Destination:
     name: str
     """What errors call the chat, which are logged."""
     entity_id: str | None = None
+    subentry_id: str | None = None
+    """ID of the recipient, None if the chat was entered."""
     to_check: bool = False
     """Whether the chat was made from a phone number that may have to be checked."""
+
+    def current_chat(self) -> str:
+        """Return the chat as it is now; raises a translated error without one."""
+        if self.subentry_id is None:
+            return self.chat_id
+        account = self.account
+        return async_chat_of(account.hass, account.entry, self.subentry_id)
 
 
 def destinations_by_entity(
@@ -92,6 +107,7 @@ def _recipient(hass: HomeAssistant, entity_id: str) -> Destination:
         chat_id=recipient.chat_id,
         name=entity_id,
         entity_id=entity_id,
+        subentry_id=recipient.subentry_id,
     )
 
 

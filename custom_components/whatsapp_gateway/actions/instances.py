@@ -59,7 +59,7 @@ async def async_create_instance(call: ServiceCall) -> ServiceResponse:
         raise invalid("no_metadata", provider=provider.name)
     if not provider.accepts_name(name := call.data[ATTR_NAME]):
         raise invalid("invalid_name", max_length=str(provider.max_name_length))
-    with account.translated_errors():
+    async with account.translated_errors():
         instance = await provider.create(
             name, instance_type=instance_type, metadata=metadata
         )
@@ -87,7 +87,7 @@ async def async_list_chats(call: ServiceCall) -> ServiceResponse:
     provider = account.provider
     if provider.chats is None:
         raise invalid("no_chats", provider=provider.name)
-    with account.translated_errors():
+    async with account.translated_errors():
         chats = await provider.chats.list_chats(instance.id)
     chats.sort(key=lambda chat: ((chat.name or "").casefold(), chat.id))
     return {
@@ -117,7 +117,7 @@ async def async_download_media(call: ServiceCall) -> ServiceResponse:
     # before anything is asked, so that a mistake costs nothing
     if not await hass.async_add_executor_job(_is_allowed, hass, path):
         raise invalid("folder_not_allowed", path=str(path))
-    with account.translated_errors():
+    async with account.translated_errors():
         content = await downloads.download(message)
     try:
         await hass.async_add_executor_job(_write, path, content)

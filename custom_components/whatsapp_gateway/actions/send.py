@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 import logging
 from typing import TYPE_CHECKING, Any
@@ -14,17 +16,17 @@ from homeassistant.const import (
 )
 from homeassistant.exceptions import HomeAssistantError
 
+from ..messages.files import async_files
 from ..messages.media import (
     async_load_file,
     async_load_media_source,
     async_load_url,
-    for_gateway,
     send_as,
 )
 from ..messages.media_view import MEDIA_VIEW
 from ..messages.replies import SkipReason
 from ..providers.models import Feature
-from ..texts import async_explain, failed, invalid
+from ..texts import async_explain, failed, invalid, is_maybe_sent
 from .calls import (
     async_check_control,
     destinations_by_address,
@@ -46,42 +48,123 @@ from .fields import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
     from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
 
+    from ..messages.files import MessageFile
+    from ..messages.outbox import Build
     from ..messages.sent import Sending
+    from ..providers.base import Provider
     from ..providers.messages import Media, OutgoingMessage, SentMessage
     from .calls import Destination
+
+ERROR = "error"
+"""Key of the reason of a failure in the response."""
 
 _LOGGER = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """What the call of the action sends."""
+
+    data: Mapping[str, Any]
+    mentions: tuple[str, ...]
+    file: MessageFile | None
+
+    async def loaded(self, hass: HomeAssistant) -> OutgoingMessage:
+        """Return the message with its file, to compare it with others."""
+        if self.file is None:
+            return message_of(self.data, None, self.mentions)
+        async with async_files(hass).using(self.file) as media:
+            return message_of(self.data, media, self.mentions)
+
+    @asynccontextmanager
+    async def message(
+        self, destination: Destination, provider: Provider
+    ) -> AsyncGenerator[OutgoingMessage]:
+        """Provide the message in the form that a gateway takes.
+
+        A file that the gateway fetches is offered until it is fetched, unless the
+        message is refused.
+        """
+        if self.file is None:
+            yield message_of(self.data, None, self.mentions)
+            return
+        account = destination.account
+        files = async_files(account.hass)
+        async with files.using(self.file) as media:
+            message = message_of(self.data, media, self.mentions)
+            if Feature.MEDIA_CONTENT in provider.features or media.url:
+                yield message
+                return
+            files.hold(self.file)
+            offer = account.hass.data[MEDIA_VIEW].async_offer(
+                account.entry.entry_id,
+                media.content or b"",
+                media.mime_type,
+                partial(files.release, self.file),
+            )
+            link = replace(media, content=None, url=offer.url)
+            try:
+                yield replace(message, media=link)
+            except HomeAssistantError as err:
+                if not is_maybe_sent(err):
+                    offer.withdraw()
+                raise
+
+
 async def async_send_message(call: ServiceCall) -> ServiceResponse:
     """Send a message to all recipients, then raise if some of them don't get it."""
+    hass, data = call.hass, call.data
     await async_check_control(call)
-    destinations = _destinations(call.hass, call.data)
-    check_content(call.data)
-    mentions = mentioned(call.data, call.hass.config.country)
+    destinations = _destinations(hass, data)
+    check_content(data)
+    mentions = mentioned(data, hass.config.country)
     for destination in destinations:
-        check_features(destination.account.provider, call.data)
-    media = await _async_load_media(call.hass, call.data, destinations)
-    message = message_of(call.data, media, mentions)
-    send = _async_reply if call.data[ATTR_AUTOMATIC_REPLY] else _async_send
-    results = await asyncio.gather(
-        *(send(destination, message) for destination in destinations)
-    )
-    failures: list[str] = []
-    messages: list[Any] = []
-    for destination, result in zip(destinations, results, strict=True):
-        if isinstance(result, HomeAssistantError):
-            reason = await async_reason(call.hass, result)
-            failures.append(f"{destination.name}: {reason}")
-        else:
-            messages.append(_outcome(destination, result))
-    if failures:
-        raise failed("not_sent", failures=" ".join(failures))
-    return {"messages": messages}
+        check_features(destination.account.provider, data)
+    load = _loader(hass, data, destinations)
+    async with async_files(hass).file(load) if load else nullcontext() as file:
+        outgoing = Outgoing(data=data, mentions=mentions, file=file)
+        send = _async_reply if data[ATTR_AUTOMATIC_REPLY] else _async_send
+        results = await asyncio.gather(
+            *(send(destination, outgoing) for destination in destinations)
+        )
+        error = file.error if file else None
+    outcomes: list[Any] = [
+        await _async_outcome(destination, result)
+        for destination, result in zip(destinations, results, strict=True)
+    ]
+    _check_outcomes(destinations, outcomes, error, told=call.return_response)
+    return {"messages": outcomes}
+
+
+def _check_outcomes(
+    destinations: list[Destination],
+    outcomes: list[dict[str, Any]],
+    error: HomeAssistantError | None,
+    *,
+    told: bool,
+) -> None:
+    """Raise if somebody doesn't get the message; who does is no reason to send again.
+
+    `error` is why the file can't be loaded. With `told` the response says what has
+    happened, unless nobody gets the message.
+    """
+    by_name = [
+        (destination.name, outcome)
+        for destination, outcome in zip(destinations, outcomes, strict=True)
+    ]
+    failures = [
+        f"{name}: {outcome[ERROR]}" for name, outcome in by_name if ERROR in outcome
+    ]
+    sent = [name for name, outcome in by_name if ERROR not in outcome]
+    if not failures or (sent and told):
+        return
+    if sent:
+        raise failed("partly_sent", failures=" ".join(failures), sent=", ".join(sent))
+    raise error or failed("not_sent", failures=" ".join(failures))
 
 
 def _destinations(hass: HomeAssistant, data: Mapping[str, Any]) -> list[Destination]:
@@ -95,51 +178,68 @@ def _destinations(hass: HomeAssistant, data: Mapping[str, Any]) -> list[Destinat
     raise invalid("recipient_required")
 
 
-async def _async_load_media(
+def _loader(
     hass: HomeAssistant, data: Mapping[str, Any], destinations: list[Destination]
-) -> Media | None:
-    """Return the file of the message, None if it has none."""
+) -> Callable[[], Awaitable[Media]] | None:
+    """Return what loads the file of the message, None if it has none.
+
+    Raises a translated error if a gateway couldn't fetch the file.
+    """
     takes_content = [
         Feature.MEDIA_CONTENT in destination.account.provider.features
         for destination in destinations
     ]
+    source: Callable[[], Awaitable[Media]]
     if ATTR_URL in data:
-        media = await async_load_url(hass, data[ATTR_URL], download=any(takes_content))
-    elif ATTR_FILE in data or ATTR_MEDIA in data:
-        if not all(takes_content):
-            # raises if a gateway couldn't fetch the file
-            hass.data[MEDIA_VIEW].async_base_url()
-        if ATTR_FILE in data:
-            media = await async_load_file(hass, data[ATTR_FILE])
-        else:
-            media_id = data[ATTR_MEDIA][ATTR_MEDIA_CONTENT_ID]
-            media = await async_load_media_source(hass, media_id)
+        source = partial(
+            async_load_url, hass, data[ATTR_URL], download=any(takes_content)
+        )
+    elif ATTR_FILE in data:
+        source = partial(async_load_file, hass, data[ATTR_FILE])
+    elif ATTR_MEDIA in data:
+        media_id = data[ATTR_MEDIA][ATTR_MEDIA_CONTENT_ID]
+        source = partial(async_load_media_source, hass, media_id)
     else:
         return None
-    return send_as(media, data[ATTR_SEND_AS], data.get(ATTR_FILENAME))
+    if ATTR_URL not in data and not all(takes_content):
+        hass.data[MEDIA_VIEW].async_base_url()
+
+    async def load() -> Media:
+        return send_as(await source(), data[ATTR_SEND_AS], data.get(ATTR_FILENAME))
+
+    return load
 
 
-def _outcome(
-    destination: Destination, result: SentMessage | SkipReason
+async def _async_outcome(
+    destination: Destination, result: SentMessage | SkipReason | HomeAssistantError
 ) -> dict[str, str | None]:
     """Return what the response tells of one message."""
-    entity_id = {"entity_id": destination.entity_id} if destination.entity_id else {}
+    outcome = {"to": destination.chat_id, "message_id": None}
+    if destination.entity_id:
+        outcome["entity_id"] = destination.entity_id
     if isinstance(result, SkipReason):
-        skipped = {"message_id": None, "skipped": result}
-        return {**entity_id, "to": destination.chat_id, **skipped}
-    return {**entity_id, "to": result.chat_id, "message_id": result.id}
+        return outcome | {"status": "skipped", "skipped": result}
+    if isinstance(result, HomeAssistantError):
+        status = "maybe_sent" if is_maybe_sent(result) else "failed"
+        reason = await async_reason(destination.account.hass, result)
+        return outcome | {"status": status, ERROR: reason}
+    return outcome | {"to": result.chat_id, "message_id": result.id, "status": "sent"}
 
 
 async def _async_reply(
-    destination: Destination, message: OutgoingMessage
+    destination: Destination, outgoing: Outgoing
 ) -> SentMessage | SkipReason | HomeAssistantError:
     """Send an automatic reply to one recipient, unless that could go on forever."""
     account = destination.account
+    try:
+        message = await outgoing.loaded(account.hass)
+    except HomeAssistantError as err:
+        return err
     result = await account.memory.replies.async_send(
         (account.entry.entry_id, destination.instance_id),
         destination.chat_id,
         message,
-        partial(_async_send, destination, message),
+        partial(_async_send, destination, outgoing),
     )
     if isinstance(result, SkipReason):
         title = account.entry.title
@@ -149,20 +249,18 @@ async def _async_reply(
 
 async def _async_send(
     destination: Destination,
-    message: OutgoingMessage,
+    outgoing: Outgoing,
     started: Callable[[Sending], None] = lambda _: None,
 ) -> SentMessage | HomeAssistantError:
     """Send a message to one recipient; return what was sent or what went wrong."""
-    account = destination.account
-    features, view = account.provider.features, account.hass.data[MEDIA_VIEW]
     return await async_send(
-        destination, lambda: for_gateway(message, features, view), started
+        destination, partial(outgoing.message, destination), started
     )
 
 
 async def async_send(
     destination: Destination,
-    build: Callable[[], OutgoingMessage],
+    build: Build,
     started: Callable[[Sending], None] = lambda _: None,
 ) -> SentMessage | HomeAssistantError:
     """Send what is built just before; return what was sent or what went wrong."""
@@ -170,7 +268,7 @@ async def async_send(
     try:
         sent = await account.outbox.async_send(
             destination.instance_id,
-            destination.chat_id,
+            destination.current_chat,
             build,
             to_check=destination.to_check,
             started=started,

@@ -148,12 +148,14 @@ class LinkProgress(FlowHandler[ConfigFlowContext, ConfigFlowResult, str]):
                 async with aclosing(pairings):
                     async for pairing in pairings:
                         self._async_show(pairing)
-                rejected = self._pairing.phase is Phase.UNAUTHORIZED
-                if rejected and account.provider.closed:
+                if self._pairing.phase is not Phase.UNAUTHORIZED:
+                    return
+                works = await account.coordinator.async_check_key()
+                if account.provider.closed:
                     # the account may have another API key by now
                     continue
-                if rejected:
-                    account.coordinator.async_start_reauth()
+                if works:
+                    self._async_show(Pairing(phase=Phase.NOT_ALLOWED))
                 return
         self._async_show(Pairing(phase=Phase.ACCOUNT_GONE))
 

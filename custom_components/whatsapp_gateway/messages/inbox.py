@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
+from dataclasses import replace
 from itertools import chain
 import logging
-from typing import TYPE_CHECKING
+from time import monotonic
+from typing import TYPE_CHECKING, Any
 
 from homeassistant.core import callback
 from homeassistant.util import dt as dt_util
@@ -19,29 +21,31 @@ from ..providers.message_parsing import remember
 from ..providers.messages import LID
 from ..providers.models import Feature
 from .memory import async_sent_by_others
+from .people import MAX_WAIT_SECONDS, LidLookups
 from .recipients import recipients_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import CALLBACK_TYPE, HomeAssistant
 
     from ..providers.base import Provider
-    from ..providers.messages import IncomingMessage, MessageEvent
+    from ..providers.messages import IncomingMessage
     from ..providers.models import Skipped
     from .memory import Memory
     from .sent import Sending, SentMessages
 
     type Listener = Callable[[IncomingMessage], None]
+    type Lane = deque[tuple[float, IncomingMessage]]
 
 MAX_QUEUED = 10_000
-MAX_REMEMBERED = 1_000
-"""Number of messages of which another copy is recognized."""
 MAX_FILES = 256
 """Number of messages whose files can be downloaded."""
 MAX_REASONS = 50
 """Number of different reasons that are counted."""
+MAX_CLOCK_DIFFERENCE_SECONDS = 600.0
+"""A report with another time was held up on its way, or its clock is wrong."""
 MAX_AGE_SECONDS = 300.0
 """Older messages are dropped: a gateway that has just linked reports past ones."""
 SPACING_SECONDS = 0.002
@@ -66,14 +70,18 @@ class Inbox:
         self._entry = entry
         self._provider = provider
         self._memory = memory
+        lookup = provider.lid_lookup
+        self._lookups = LidLookups(lookup, memory.people) if lookup else None
         self._queue: deque[IncomingMessage] = deque()
         self._arrived = asyncio.Event()
-        self._remembered: dict[tuple[str, str, MessageEvent], None] = {}
+        self._lanes: dict[tuple[str, str], Lane] = {}
+        """Messages that wait for the number of somebody, by instance and chat, each
+        with the time of the monotonic clock until which it waits."""
         self._files: dict[tuple[str, str], IncomingMessage] = {}
         self._listeners: dict[str, Listener] = {}
         self._held = 0
-        """Number of own messages that wait for the answer to a send."""
-        self._warned = False
+        """Number of messages that wait for something else than their turn."""
+        self._warnings: set[str] = set()
         self.events: Counter[str] = Counter()
         """Number of messages that were handed over, by their event."""
         self.dropped: Counter[str] = Counter()
@@ -123,27 +131,46 @@ class Inbox:
     @callback
     def put(self, message: IncomingMessage) -> None:
         """Take a message that the gateway reports."""
-        key = message.instance_id, message.id, message.event
+        self._memory.people.learn(message.instance_id, message.same_people)
+        message = self._with_known_ids(message)
         if self.receive is Receive.NO:
             # the gateway may report messages for a moment after this is turned off
             self.dropped["off"] += 1
-        elif (dt_util.utcnow() - message.sent_at).total_seconds() > MAX_AGE_SECONDS:
+        elif self._is_old(message):
             self.dropped["old"] += 1
-        elif key in self._remembered:
+        elif self._memory.seen.has(message):
             self.dropped["duplicate"] += 1
         elif self.queued >= MAX_QUEUED:
             self.dropped["too_many"] += 1
-            self._warn()
+            self._warn_once("Messages of %s arrive too fast, some are dropped")
+        elif message.from_me and (sending := self._on_its_way(message)):
+            self._in_background(self._async_hold(message, sending))
         else:
-            remember(self._remembered, key, None, MAX_REMEMBERED)
-            if message.from_me and (sending := self._on_its_way(message)):
-                self._entry.async_create_background_task(
-                    self._hass,
-                    self._async_hold(message, sending),
-                    f"{self._entry.title} own message",
-                )
-            else:
-                self._enqueue(message)
+            self._enqueue(message)
+
+    def _with_known_ids(self, message: IncomingMessage) -> IncomingMessage:
+        """Return a message with the IDs by which people and messages are known."""
+        person, instance_id = self._memory.people.person, message.instance_id
+        answered_id = self._memory.sent.answered_id
+        return replace(
+            message,
+            reply_to=message.reply_to and answered_id(message.reply_to),
+            chat_id=person(instance_id, message.chat_id),
+            sender_id=message.sender_id and person(instance_id, message.sender_id),
+        )
+
+    def _is_old(self, message: IncomingMessage) -> bool:
+        """Return whether a message was sent long ago, by the clock of the gateway.
+
+        The one of Home Assistant may be wrong.
+        """
+        now, ahead = dt_util.utcnow(), self._provider.clock_ahead
+        if message.reported_at is not None:
+            difference = (message.reported_at - message.arrived_at).total_seconds()
+            if abs(difference) <= MAX_CLOCK_DIFFERENCE_SECONDS:
+                ahead = difference
+        age = (now - message.sent_at).total_seconds() + ahead
+        return age > MAX_AGE_SECONDS
 
     def _on_its_way(self, message: IncomingMessage) -> Sending | None:
         """Return a message that is being sent and may be this one."""
@@ -160,9 +187,9 @@ class Inbox:
         )
         return next(chain(own, others), None)
 
-    def _enqueue(self, message: IncomingMessage) -> None:
-        self._queue.append(message)
-        self._arrived.set()
+    def _in_background(self, wait: Coroutine[Any, Any, None]) -> None:
+        name = f"{self._entry.title} message"
+        self._entry.async_create_background_task(self._hass, wait, name)
 
     async def _async_hold(self, message: IncomingMessage, sending: Sending) -> None:
         """Hold an own message back: it may be the one that is being sent."""
@@ -173,11 +200,62 @@ class Inbox:
             self._held -= 1
         self._enqueue(message)
 
-    def _warn(self) -> None:
-        if not self._warned:
-            self._warned = True
-            name = self._entry.title
-            _LOGGER.warning("Messages of %s arrive too fast, some are dropped", name)
+    def _enqueue(self, message: IncomingMessage) -> None:
+        """Let a message wait for its turn, behind those of its chat that wait."""
+        if (lane := self._lane_of(message)) is not None:
+            self._held += 1
+            lane.append((monotonic() + MAX_WAIT_SECONDS, message))
+        elif self._lids_to_ask(message):
+            key = message.instance_id, message.chat_id
+            self._held += 1
+            give_up_at = monotonic() + MAX_WAIT_SECONDS
+            self._lanes[key] = deque([(give_up_at, message)])
+            self._in_background(self._async_run_lane(key))
+        else:
+            self._put_in_queue(message)
+
+    def _lane_of(self, message: IncomingMessage) -> Lane | None:
+        """Return the messages of the same chat that wait, None if there are none."""
+        lids = (lid for lid, one in message.same_people if one == message.chat_id)
+        keys = ((message.instance_id, chat) for chat in (message.chat_id, *lids))
+        return next((self._lanes[key] for key in keys if key in self._lanes), None)
+
+    def _lids_to_ask(self, message: IncomingMessage) -> list[str]:
+        """Return the LIDs of a message whose numbers matter to somebody."""
+        instance_id = message.instance_id
+        waits = self._memory.questions.waits(instance_id)
+        listens = waits or instance_id in self._listeners
+        if self._lookups is None or not listens:
+            return []
+        chats = self._chats(instance_id)
+        is_wanted = chats is None or message.chat_id in chats
+        # a person may be a recipient, but no group
+        may_be_wanted = bool(chats) and message.chat_id.endswith(LID)
+        return self._lookups.lids_to_ask(message) if is_wanted or may_be_wanted else []
+
+    async def _async_run_lane(self, key: tuple[str, str]) -> None:
+        """Ask for the numbers that the messages of a chat need, in order."""
+        lane = self._lanes[key]
+        try:
+            while lane:
+                give_up_at, message = lane[0]
+                if self._lookups and (lids := self._lids_to_ask(message)):
+                    await self._lookups.async_ask(key[0], lids, give_up_at)
+                lane.popleft()
+                self._held -= 1
+                self._put_in_queue(self._with_known_ids(message))
+        finally:
+            self._held -= len(lane)
+            del self._lanes[key]
+
+    def _put_in_queue(self, message: IncomingMessage) -> None:
+        self._queue.append(message)
+        self._arrived.set()
+
+    def _warn_once(self, text: str, *values: object) -> None:
+        if text not in self._warnings:
+            self._warnings.add(text)
+            _LOGGER.warning(text, self._entry.title, *values)
 
     async def async_run(self) -> None:
         """Hand the messages over until the account is unloaded."""
@@ -185,28 +263,47 @@ class Inbox:
             if not self._queue:
                 self._arrived.clear()
                 await self._arrived.wait()
-            message = await self._async_filter(self._queue.popleft())
-            if message is None:
-                # a burst of messages that nobody wants must not block either
-                await asyncio.sleep(0)
-            else:
-                self._hand_over(message)
-                await asyncio.sleep(SPACING_SECONDS)
+            message = self._queue.popleft()
+            was_shown = False
+            try:
+                was_shown = self._hand_over(message)
+            except Exception as err:  # noqa: BLE001
+                # one odd message must not end all others; the text may be its content
+                self.dropped["unexpected_error"] += 1
+                name = type(err).__name__
+                self._warn_once("A message of %s can't be handed over: %s", name)
+            # a burst of messages that nobody wants must not block either
+            await asyncio.sleep(SPACING_SECONDS if was_shown else 0)
 
-    async def _async_filter(self, message: IncomingMessage) -> IncomingMessage | None:
-        """Return a message with phone numbers if the user wants to receive it."""
-        chats = self._chats(message.instance_id)
-        wanted = chats is None or message.chat_id in chats
-        messages = self._provider.messages
-        if messages and (wanted or message.chat_id.endswith(LID)):
-            message = await messages.resolve_lids(message)
+    def _hand_over(self, message: IncomingMessage) -> bool:
+        """Hand a message over; return whether an entity shows it."""
+        if reason := self._reason_to_drop(message):
+            self.dropped[reason] += 1
+            return False
+        self._memory.seen.note(message)
         if message.from_me and self._is_sent(message):
             self.dropped["sent_by_us"] += 1
-            return None
-        if wanted or (chats and message.chat_id in chats):
-            return message
-        self.dropped["other_chat"] += 1
-        return None
+            return False
+        self._memory.questions.offer(message)
+        if (listener := self._listeners.get(message.instance_id)) is None:
+            # the entity is disabled, or not added yet
+            self.dropped["no_entity"] += 1
+            return False
+        self.events[message.event] += 1
+        if message.is_file:
+            key = message.instance_id, message.id
+            remember(self._files, key, message, MAX_FILES)
+        listener(message)
+        return True
+
+    def _reason_to_drop(self, message: IncomingMessage) -> str | None:
+        """Return why a message isn't shown, None if it is."""
+        chats = self._chats(message.instance_id)
+        if chats is not None and message.chat_id not in chats:
+            return "other_chat"
+        if self._is_old(message):
+            return "old"
+        return "duplicate" if self._memory.seen.has(message) else None
 
     def _is_sent(self, message: IncomingMessage) -> bool:
         """Return whether an own message was sent by Home Assistant."""
@@ -218,19 +315,7 @@ class Inbox:
         if self.receive is Receive.EVERYONE:
             return None
         return {
-            recipient.chat_id
+            self._memory.people.person(instance_id, recipient.chat_id)
             for recipient in recipients_of(self._entry)
             if recipient.instance_id == instance_id
         }
-
-    def _hand_over(self, message: IncomingMessage) -> None:
-        self._memory.questions.offer(message)
-        if (listener := self._listeners.get(message.instance_id)) is None:
-            # the entity is disabled, or not added yet
-            self.dropped["no_entity"] += 1
-            return
-        self.events[message.event] += 1
-        if message.media is not None:
-            key = message.instance_id, message.id
-            remember(self._files, key, message, MAX_FILES)
-        listener(message)

@@ -12,15 +12,12 @@ from homeassistant.exceptions import HomeAssistantError
 
 from ..const import DOMAIN
 from ..providers.messages import MAX_MEDIA, Media, MessageKind
-from ..providers.models import Feature
 from ..texts import failed, invalid
 from .download import async_check_url, async_download, parse_url
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
-    from ..providers.messages import OutgoingMessage
-    from .media_view import MediaView
 
 SEND_AS_AUTO = "auto"
 PICTURE_TIMEOUT = 10.0
@@ -147,17 +144,6 @@ def send_as(media: Media, kind: str, filename: str | None) -> Media:
     if kind == MessageKind.VOICE and media.kind is not MessageKind.AUDIO:
         raise invalid("not_audio")
     return replace(media, kind=MessageKind(kind))
-
-
-def for_gateway(
-    message: OutgoingMessage, features: Feature, view: MediaView
-) -> OutgoingMessage:
-    """Return a message in the form that a gateway takes, with an address if needed."""
-    media = message.media
-    if media is None or Feature.MEDIA_CONTENT in features:
-        return message
-    url = media.url or view.async_offer(media.content or b"", media.mime_type)
-    return replace(message, media=replace(media, content=None, url=url))
 
 
 def _read(path: Path) -> bytes:

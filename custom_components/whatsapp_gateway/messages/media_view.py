@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from secrets import token_urlsafe
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -16,18 +17,20 @@ from homeassistant.helpers.network import NoURLAvailableError, get_url
 from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN
-from ..providers.message_parsing import remember
 from ..texts import invalid
 
 if TYPE_CHECKING:
-    from homeassistant.core import HomeAssistant
+    from collections.abc import Callable
+
+    from homeassistant.core import CALLBACK_TYPE, HomeAssistant
 
 LIFETIME = 300.0
 """Seconds that a file is offered."""
+REPEAT_TIME = 30.0
+"""Seconds that it is offered once it has been fetched: a gateway may repeat a request
+whose answer was lost."""
 MAX_FETCHES = 2
-"""Number of times that a file can be fetched: a gateway may repeat a request."""
-MAX_OFFERS = 16
-"""Number of files that are kept at the same time; the oldest ones go first."""
+"""Number of times that a file can be fetched."""
 TOKEN_LENGTH = 32
 HEADERS = {
     "Cache-Control": "no-store",
@@ -39,12 +42,22 @@ HEADERS = {
 }
 
 
-@dataclass(slots=True)
-class _Offer:
-    """A file in memory."""
+@dataclass(slots=True, kw_only=True, eq=False)
+class Offer:
+    """A file that a gateway can fetch."""
 
+    entry_id: str
+    """ID of the account that offers it."""
     content: bytes
     mime_type: str
+    url: str
+    """Where it is; secret."""
+    withdraw: Callable[..., None] = field(init=False)
+    """Ends the offer."""
+    cancel: CALLBACK_TYPE = field(init=False)
+    """Stops the timer that ends it."""
+    ends_at: float = field(default_factory=lambda: monotonic() + LIFETIME)
+    """Of the monotonic clock, in seconds."""
     fetches_left: int = MAX_FETCHES
 
     @property
@@ -63,7 +76,7 @@ class MediaView(HomeAssistantView):
     def __init__(self, hass: HomeAssistant) -> None:
         """Offer nothing yet."""
         self._hass = hass
-        self._offers: dict[str, _Offer] = {}
+        self._offers: dict[str, Offer] = {}
 
     @callback
     def async_base_url(self) -> str:
@@ -79,20 +92,47 @@ class MediaView(HomeAssistantView):
             raise invalid("no_external_url") from err
 
     @callback
-    def async_offer(self, content: bytes, mime_type: str) -> str:
-        """Offer a file for a short time, and return its secret address."""
-        base_url = self.async_base_url()
-        token = token_urlsafe(TOKEN_LENGTH)
-        remember(self._offers, token, _Offer(content, mime_type), MAX_OFFERS)
+    def async_offer(
+        self,
+        entry_id: str,
+        content: bytes,
+        mime_type: str,
+        ended: Callable[[], None] = lambda: None,
+    ) -> Offer:
+        """Offer a file until it is fetched or withdrawn, for five minutes at most.
+
+        `ended` is called once then.
+        """
+        base_url, token = self.async_base_url(), token_urlsafe(TOKEN_LENGTH)
+        offer = Offer(
+            entry_id=entry_id,
+            content=content,
+            mime_type=mime_type,
+            url=f"{base_url}{self.url.format(token=token)}",
+        )
 
         @callback
-        def withdraw(_now: Any) -> None:
-            self._offers.pop(token, None)
+        def withdraw(_now: Any = None) -> None:
+            if self._offers.pop(token, None) is not None:
+                offer.cancel()
+                ended()
 
-        async_call_later(
-            self._hass, LIFETIME, HassJob(withdraw, cancel_on_shutdown=True)
-        )
-        return f"{base_url}{self.url.format(token=token)}"
+        offer.withdraw = withdraw
+        self._async_end_in(offer, LIFETIME)
+        self._offers[token] = offer
+        return offer
+
+    @callback
+    def _async_end_in(self, offer: Offer, seconds: float) -> None:
+        job = HassJob(offer.withdraw, cancel_on_shutdown=True)
+        offer.cancel = async_call_later(self._hass, seconds, job)
+
+    @callback
+    def async_withdraw(self, entry_id: str) -> None:
+        """End all offers of an account."""
+        for offer in [*self._offers.values()]:
+            if offer.entry_id == entry_id:
+                offer.withdraw()
 
     async def get(self, _request: web.Request, token: str) -> web.Response:
         """Return the file, if it is still offered."""
@@ -100,7 +140,11 @@ class MediaView(HomeAssistantView):
             return web.Response(status=HTTPStatus.NOT_FOUND)
         offer.fetches_left -= 1
         if offer.fetches_left == 0:
-            del self._offers[token]
+            offer.withdraw()
+        else:
+            offer.cancel()
+            left = offer.ends_at - monotonic()
+            self._async_end_in(offer, min(REPEAT_TIME, left))
         return web.Response(body=offer.content, headers=offer.headers)
 
     async def head(self, _request: web.Request, token: str) -> web.Response:

@@ -8,9 +8,13 @@ from homeassistant.core import callback
 from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN
+from .media_view import MEDIA_VIEW
 from .number_check import CheckedNumbers
+from .outbox import Outbox
+from .people import People
 from .questions import Questions
 from .replies import AutomaticReplies
+from .seen import SeenMessages
 from .sent import SentMessages
 
 if TYPE_CHECKING:
@@ -20,15 +24,18 @@ if TYPE_CHECKING:
 class Memory:
     """Data that survives a reload, but not a restart of Home Assistant."""
 
-    def __init__(self, replies: AutomaticReplies) -> None:
+    def __init__(self, hass: HomeAssistant, replies: AutomaticReplies) -> None:
         """Start without any messages, but with the automatic replies of all accounts.
 
         Numbers of different accounts may be in one group.
         """
+        self.people = People()
+        self.seen = SeenMessages(self.people)
         self.sent = SentMessages()
         self.replies = replies
         self.questions = Questions(self.sent)
         self.checked_numbers = CheckedNumbers()
+        self.outbox = Outbox(hass, self.sent, self.checked_numbers)
 
 
 MEMORIES: HassKey[dict[str, Memory]] = HassKey(f"{DOMAIN}_memories")
@@ -41,7 +48,7 @@ def async_memory_of(hass: HomeAssistant, entry_id: str) -> Memory:
     memories = hass.data.setdefault(MEMORIES, {})
     if entry_id not in memories:
         replies = hass.data.setdefault(REPLIES, AutomaticReplies())
-        memories[entry_id] = Memory(replies)
+        memories[entry_id] = Memory(hass, replies)
     return memories[entry_id]
 
 
@@ -55,4 +62,13 @@ def async_sent_by_others(hass: HomeAssistant, memory: Memory) -> list[SentMessag
 @callback
 def async_forget(hass: HomeAssistant, entry_id: str) -> None:
     """Delete the memory of an account that is removed."""
+    async_end_sending(hass, entry_id)
     hass.data.get(MEMORIES, {}).pop(entry_id, None)
+
+
+@callback
+def async_end_sending(hass: HomeAssistant, entry_id: str) -> None:
+    """Send nothing more for an account that is removed or disabled."""
+    if memory := hass.data.get(MEMORIES, {}).get(entry_id):
+        memory.outbox.async_end()
+    hass.data[MEDIA_VIEW].async_withdraw(entry_id)

@@ -10,24 +10,31 @@ from random import uniform
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError
 
+from ..const import DOMAIN, ERROR_KEYS
 from ..providers.messages import digits_or_id, next_sequence
-from ..providers.models import GatewayError, RateLimited
+from ..providers.models import Closed, GatewayError, RateLimited
 from ..texts import async_explain_error, failed, translated_errors
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Container
+    from contextlib import AbstractAsyncContextManager
 
-    from homeassistant.core import HomeAssistant
+    from homeassistant.core import CALLBACK_TYPE, HomeAssistant
 
     from ..providers.base import Provider
     from ..providers.messages import OutgoingMessage, SentMessage
-    from .memory import Memory
-    from .sent import Sending
+    from .number_check import CheckedNumbers
+    from .sent import Sending, SentMessages
+
+    type Build = Callable[[Provider], AbstractAsyncContextManager[OutgoingMessage]]
 
 MAX_WAITING = 50
 """Number of messages of an instance that wait; an automation may run wild."""
+MAX_WAIT_SECONDS = 600
+"""How long a message may wait for its turn."""
 PAUSE_SECONDS = (1.0, 3.0)
 """Shortest and longest pause between messages to different chats."""
 
@@ -56,35 +63,80 @@ class _Queue:
         self.next_at = monotonic() + uniform(*PAUSE_SECONDS)  # noqa: S311
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Transport:
+    """What a loaded account sends with."""
+
+    provider: Provider
+    check_connected: Callable[[str, int], Awaitable[None]]
+    """Raises a translated error if an instance can't send a message with this order of
+    arrival."""
+    check_key: Callable[[], Awaitable[bool]]
+    """Returns whether the API key works, and asks for another one if not."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Waiting:
+    """A message that waits for its turn."""
+
+    instance_id: str
+    chat: Callable[[], str]
+    build: Build
+    started: Callable[[Sending], None]
+    to_check: bool
+    sequence: int = field(default_factory=next_sequence)
+
+
 class Outbox:
     """Send the messages of each instance one after the other.
 
     Messages to different chats are 1 to 3 seconds apart: WhatsApp bans numbers that
-    write to many chats in quick succession.
+    write to many chats in quick succession. The outbox outlives a reload of its
+    account: messages wait until the account is loaded again, for ten minutes at most.
     """
 
     def __init__(
-        self,
-        hass: HomeAssistant,
-        name: str,
-        provider: Provider,
-        memory: Memory,
-        *,
-        check_connected: Callable[[str, int], Awaitable[None]],
-        start_reauth: Callable[[], None],
+        self, hass: HomeAssistant, sent: SentMessages, numbers: CheckedNumbers
     ) -> None:
-        """Send through the gateway of an account.
-
-        `check_connected` raises a translated error if an instance can't send a message
-        with this order of arrival, `start_reauth` asks for another API key.
-        """
+        """Send nothing until `async_open` is called."""
         self._hass = hass
-        self._name = name
-        self._provider = provider
-        self._memory = memory
-        self._check_connected = check_connected
-        self._start_reauth = start_reauth
+        self._sent = sent
+        self._numbers = numbers
         self._queues: dict[str, _Queue] = {}
+        self._transport: Transport | None = None
+        self._changed = asyncio.Event()
+        self._is_ended = False
+
+    @callback
+    def async_open(self, transport: Transport) -> CALLBACK_TYPE:
+        """Send with an account that is loaded, until it is unloaded."""
+        self._is_ended = False
+        self._set_transport(transport)
+
+        @callback
+        def close() -> None:
+            self._set_transport(None)
+
+        return close
+
+    @callback
+    def async_end(self) -> None:
+        """Let all that wait end with an error: the account is deleted or disabled."""
+        self._is_ended = True
+        self._set_transport(None)
+
+    def _set_transport(self, transport: Transport | None) -> None:
+        self._transport = transport
+        self._changed.set()
+
+    async def _async_transport(self) -> Transport:
+        """Wait until the account is loaded; raise if it will not be."""
+        while self._transport is None:
+            if self._is_ended:
+                raise failed("account_unavailable")
+            self._changed.clear()
+            await self._changed.wait()
+        return self._transport
 
     def keep(self, instance_ids: Container[str]) -> None:
         """Forget the queues of all other instances."""
@@ -97,28 +149,32 @@ class Outbox:
     async def async_send(
         self,
         instance_id: str,
-        chat_id: str,
-        message: Callable[[], OutgoingMessage],
+        chat: Callable[[], str],
+        build: Build,
         *,
         to_check: bool = False,
         started: Callable[[Sending], None] = lambda _: None,
     ) -> SentMessage:
         """Send a message when its turn comes; return its ID and the chat it went to.
 
-        The message is asked for just before it is sent, and `started` is called each
-        time its send begins. With `to_check` the gateway is
-        asked before to which chat the phone number belongs. A caller that is cancelled
-        takes its message back, unless it is on its way already. Raises a translated
-        `HomeAssistantError`.
+        `chat` returns the chat ID, and `build` provides the message, just before it is
+        sent; both may raise a translated error. `started` is called each time its send
+        begins. With `to_check` the gateway is asked before to which chat the phone
+        number belongs. A caller that is cancelled takes its message back, unless it is
+        on its way already. Raises a translated `HomeAssistantError`.
         """
         queue = self._queues.setdefault(instance_id, _Queue())
         if queue.waiting >= MAX_WAITING:
             raise failed("too_many_messages", max_waiting=str(MAX_WAITING))
+        waiting = _Waiting(
+            instance_id=instance_id,
+            chat=chat,
+            build=build,
+            started=started,
+            to_check=to_check,
+        )
         task = self._hass.async_create_background_task(
-            self._async_take_turn(
-                queue, instance_id, chat_id, message, started, to_check=to_check
-            ),
-            f"{self._name} message",
+            self._async_take_turn(queue, waiting), f"{DOMAIN} message"
         )
         try:
             sent = await asyncio.shield(task)
@@ -131,53 +187,81 @@ class Outbox:
         return sent
 
     async def _async_take_turn(
-        self,
-        queue: _Queue,
-        instance_id: str,
-        chat_id: str,
-        message: Callable[[], OutgoingMessage],
-        started: Callable[[Sending], None],
-        *,
-        to_check: bool,
+        self, queue: _Queue, waiting: _Waiting
     ) -> SentMessage | HomeAssistantError:
         """Send a message; return an error, since nobody may wait for it any more."""
         queue.waiting += 1
-        sequence = next_sequence()
         try:
-            async with queue.lock:
-                await self._check_connected(instance_id, sequence)
-                if to_check:
-                    chat_id = await self._async_check_number(
-                        queue, instance_id, chat_id
-                    )
-                if chat_id != queue.last_chat:
-                    await queue.async_pause()
-                return await self._async_send_now(
-                    queue, instance_id, chat_id, message, started
-                )
+            async with asyncio.timeout(MAX_WAIT_SECONDS) as limit, queue.lock:
+                return await self._async_send_once(queue, waiting, limit)
+        except TimeoutError:
+            return failed("not_sent_in_time", minutes=str(MAX_WAIT_SECONDS // 60))
         except HomeAssistantError as err:
             return err
         finally:
             queue.waiting -= 1
 
+    async def _async_send_once(
+        self, queue: _Queue, waiting: _Waiting, limit: asyncio.Timeout
+    ) -> SentMessage:
+        """Send a message with the present account, also if it is reloaded meanwhile."""
+        give_up_at = limit.when()
+        while True:
+            transport = await self._async_transport()
+            try:
+                return await self._async_attempt(transport, queue, waiting, limit)
+            except HomeAssistantError as err:
+                # nothing is sent with an account that is no longer loaded
+                was_closed = err.translation_key == ERROR_KEYS[Closed]
+                if not was_closed or transport is self._transport:
+                    raise
+                limit.reschedule(give_up_at)
+
+    async def _async_attempt(
+        self,
+        transport: Transport,
+        queue: _Queue,
+        waiting: _Waiting,
+        limit: asyncio.Timeout,
+    ) -> SentMessage:
+        await transport.check_connected(waiting.instance_id, waiting.sequence)
+        chat_id = waiting.chat()
+        if waiting.to_check:
+            chat_id = await self._async_check_number(
+                transport, queue, waiting.instance_id, chat_id
+            )
+        if chat_id != queue.last_chat:
+            await queue.async_pause()
+            if transport is not self._transport:
+                # unloaded during the pause
+                raise failed(ERROR_KEYS[Closed])
+            if not waiting.to_check:
+                # the recipient may have changed during the pause
+                chat_id = waiting.chat()
+        async with waiting.build(transport.provider) as message:
+            # from now on it is on its way
+            limit.reschedule(None)
+            return await self._async_send_now(
+                transport, queue, waiting, chat_id, message
+            )
+
     async def _async_send_now(
         self,
+        transport: Transport,
         queue: _Queue,
-        instance_id: str,
+        waiting: _Waiting,
         chat_id: str,
-        build: Callable[[], OutgoingMessage],
-        started: Callable[[Sending], None],
+        message: OutgoingMessage,
     ) -> SentMessage:
-        sent_messages = self._memory.sent
-        if (messages := self._provider.messages) is None:
-            raise failed("no_messages", provider=self._provider.name)
+        instance_id, provider = waiting.instance_id, transport.provider
+        if (messages := provider.messages) is None:
+            raise failed("no_messages", provider=provider.name)
 
         async def send() -> SentMessage:
-            message = build()
             queue.sending = asyncio.current_task()
             try:
-                with sent_messages.sending(instance_id, chat_id, message) as sending:
-                    started(sending)
+                with self._sent.sending(instance_id, chat_id, message) as sending:
+                    waiting.started(sending)
                     answer = await messages.send(instance_id, chat_id, message)
                     sending.message_id = answer.id
                 return answer
@@ -185,7 +269,7 @@ class Outbox:
                 queue.sending = None
 
         try:
-            with translated_errors(self._start_reauth):
+            async with translated_errors(transport.check_key):
                 sent = await _async_patiently(send)
             if sent.chat_id not in {chat_id, None}:
                 _LOGGER.debug("WhatsApp has another chat for the number of a message")
@@ -195,34 +279,39 @@ class Outbox:
             queue.begin_pause()
 
     async def _async_check_number(
-        self, queue: _Queue, instance_id: str, chat_id: str
+        self, transport: Transport, queue: _Queue, instance_id: str, chat_id: str
     ) -> str:
         """Return the chat of a phone number; raise if it has no WhatsApp.
 
         WhatsApp also bans numbers that look many others up in quick succession.
         """
-        if (number_check := self._provider.number_check) is None:
+        if (number_check := transport.provider.number_check) is None:
             return chat_id
-        numbers, digits = self._memory.checked_numbers, digits_or_id(chat_id)
+        numbers, digits = self._numbers, digits_or_id(chat_id)
         if (known := numbers.answer(instance_id, digits)) is not None:
             person = known.chat_id
         else:
             check = partial(numbers.async_check, number_check, instance_id, digits)
-            person = await self._async_ask_for_number(queue, check)
+            person = await self._async_ask_for_number(transport, queue, check)
         if person is None:
             raise failed("not_on_whatsapp")
         return person
 
     async def _async_ask_for_number(
-        self, queue: _Queue, check: Callable[[], Awaitable[str | None]]
+        self,
+        transport: Transport,
+        queue: _Queue,
+        check: Callable[[], Awaitable[str | None]],
     ) -> str | None:
         """Ask the gateway for the chat of a phone number when its turn comes."""
         await queue.async_pause()
         person = None
         try:
             person = await _async_patiently(check)
+        except Closed as err:
+            raise failed(ERROR_KEYS[Closed]) from err
         except GatewayError as err:
-            reason = await async_explain_error(self._hass, err, self._start_reauth)
+            reason = await async_explain_error(self._hass, err, transport.check_key)
             raise failed("number_not_checked", reason=reason) from err
         finally:
             if person is None:

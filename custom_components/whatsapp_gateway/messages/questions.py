@@ -125,6 +125,13 @@ class Questions:
         self._others: dict[tuple[str, str], None] = {}
         """IDs of messages that are no questions of ours, by instance."""
 
+    def waits(self, instance_id: str) -> bool:
+        """Return whether a question of an instance waits for an answer."""
+        return any(
+            question.instance_id == instance_id and not question.answer.done()
+            for question in self._asked
+        )
+
     def start(self, question: Question, sending: Sending) -> None:
         """Note that a question is sent now; its send may be repeated."""
         if question in self._asked:

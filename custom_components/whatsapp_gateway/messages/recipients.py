@@ -12,6 +12,7 @@ from homeassistant.helpers import entity_registry as er
 from ..const import CONF_CHAT_ID, CONF_INSTANCE_ID, DOMAIN
 from ..devices import unique_id
 from ..providers.messages import PHONE_SUFFIX, chat_id
+from ..texts import failed
 from .phone_number import parse_phone_number, plain_text
 
 if TYPE_CHECKING:
@@ -49,6 +50,21 @@ def recipient_of(subentry: ConfigSubentry) -> Recipient:
         chat_id=subentry.data[CONF_CHAT_ID],
         name=subentry.title,
     )
+
+
+@callback
+def async_chat_of(hass: HomeAssistant, entry: ConfigEntry, subentry_id: str) -> str:
+    """Return the chat of a recipient as it is now.
+
+    Raises a translated error if the recipient has been deleted or disabled.
+    """
+    subentry = entry.subentries.get(subentry_id)
+    recipient = recipient_of(subentry) if subentry else None
+    entity_id = recipient and async_entity_id_of(hass, entry, recipient)
+    entity = entity_id and er.async_get(hass).async_get(entity_id)
+    if recipient is None or not entity or entity.disabled:
+        raise failed("recipient_gone")
+    return recipient.chat_id
 
 
 def subentry_unique_id(instance_id: str, chat_id: str) -> str:

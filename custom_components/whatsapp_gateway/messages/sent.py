@@ -78,7 +78,8 @@ class SentMessages:
 
     def __init__(self) -> None:
         """Create an empty record. It stores digests, never texts."""
-        self._ids: dict[str, None] = {}
+        self._ids: dict[str, str] = {}
+        """IDs as the gateway has answered them, by the part that WhatsApp knows."""
         self._sendings: list[Sending] = []
 
     @contextmanager
@@ -107,7 +108,7 @@ class SentMessages:
             sending.ended.set()
 
     def _note(self, message_id: str) -> None:
-        remember(self._ids, bare_id(message_id), None, MAX_SENT)
+        remember(self._ids, bare_id(message_id), message_id, MAX_SENT)
 
     def _forget(self, sending: Sending) -> None:
         # it may have been recognized meanwhile
@@ -122,6 +123,14 @@ class SentMessages:
     def has(self, message_id: str) -> bool:
         """Return whether a message with this ID was sent."""
         return bare_id(message_id) in self._ids
+
+    def answered_id(self, message_id: str) -> str:
+        """Return the ID with which the gateway has answered the send of a message.
+
+        An answer may quote the message by another form of it. The ID of every other
+        message is returned as it is.
+        """
+        return self._ids.get(bare_id(message_id), message_id)
 
     def recognize(self, message: IncomingMessage) -> bool:
         """Return whether an own message was sent through this account.

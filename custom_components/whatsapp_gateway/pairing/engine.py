@@ -63,6 +63,8 @@ class Phase(StrEnum):
     UNREACHABLE = "gateway_gone"
     UNEXPECTED = "unexpected_response"
     UNAUTHORIZED = "invalid_auth"
+    NOT_ALLOWED = "key_not_allowed"
+    """The API key is rejected here only, as who asks the gateway has found out."""
     REJECTED = "rejected"
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Chats,
         Downloads,
         Events,
+        LidLookup,
         Messages,
         NumberCheck,
         PairingCodes,
@@ -67,6 +68,7 @@ class Provider(ABC):
     chats: Chats | None = None
     number_check: NumberCheck | None = None
     downloads: Downloads | None = None
+    lid_lookup: LidLookup | None = None
     events: Events | None = None
     webhooks: Webhooks | None = None
     pairing_codes: PairingCodes | None = None
@@ -158,6 +160,11 @@ class Provider(ABC):
         """Return whether a new instance can have this name."""
         limit = self.max_name_length
         return limit is None or bool(PLAIN_NAME.fullmatch(name) and len(name) <= limit)
+
+    @property
+    def clock_ahead(self) -> float:
+        """Seconds by which the gateway's clock is ahead of the one of this machine."""
+        return self._http.clock_ahead
 
     @property
     def closed(self) -> bool:

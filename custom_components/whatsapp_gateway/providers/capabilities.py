@@ -15,10 +15,12 @@ from .models import (
     InstanceChanged,
     MaybeSent,
     NoConnection,
+    Rejected,
     Skipped,
     Unreachable,
 )
 from .parsing import dumps
+from .refusals import refusal_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable
@@ -72,13 +74,16 @@ class Messages(Capability, ABC):
         try:
             return await self._send(instance_id, chat_id, message)
         except GatewayError as err:
-            if message.is_repeated_in(str(err)):
-                err.args = ("The gateway reports a failure.",)
-            if err.status in REFUSALS or isinstance(err, NoConnection):
-                raise
-            if isinstance(err, Unreachable | BadResponse):
-                raise MaybeSent(str(err)) from err
-            raise
+            error = err
+            if isinstance(err, Rejected | Unreachable | MaybeSent):
+                error = refusal_of(str(err), chat_id, message) or err
+            if message.is_repeated_in(str(error)):
+                error.args = ("The gateway reports a failure.",)
+            refused = error.status in REFUSALS or isinstance(error, NoConnection)
+            if isinstance(error, Unreachable | BadResponse) and not refused:
+                error = MaybeSent(str(error))
+        # not chained: the other error may repeat the message
+        raise error
 
     @abstractmethod
     async def _send(
@@ -98,12 +103,13 @@ class Messages(Capability, ABC):
             request.method, request.path, content=content, time_limit=SEND_TIME_LIMIT
         )
 
-    async def resolve_lids(self, message: IncomingMessage) -> IncomingMessage:
-        """Return a message with phone numbers instead of LIDs, if they are known.
 
-        Never raises: a message is shown with a LID rather than not at all.
-        """
-        return message
+class LidLookup(Capability, ABC):
+    """Tell the phone numbers behind LIDs."""
+
+    @abstractmethod
+    async def find_number(self, instance_id: str, lid: str) -> str | None:
+        """Return the chat ID with the phone number of a LID, None if it isn't known."""
 
 
 class Chats(Capability, ABC):

@@ -27,6 +27,8 @@ from .models import (
     NotActivated,
     NotFound,
     RateLimited,
+    Refusal,
+    Refused,
     Rejected,
     Unauthorized,
     Unreachable,
@@ -84,11 +86,8 @@ def failure(
     `errors` maps the gateway's own error codes to classes, and `error_of` returns the
     error that a status and a body mean if that needs more than a code.
     """
-    if _asks_for_login(status, headers):
-        return LoginRequired("A login")
-    if status not in TRANSIENT and is_page(body):
-        # a proxy's page says nothing about API keys or instances
-        return BadResponse("A web page")
+    if (by_proxy := _by_proxy(status, headers, body)) is not None:
+        return by_proxy
     payload: Any = None
     with suppress(BadResponse):
         payload = parsing.loads(body)
@@ -109,6 +108,18 @@ def failure(
         # only the address tells what to do, and it would be redacted as a whole
         message = parsing.web_address(payload.get("register_url")) or message
     return error(message, code=code)
+
+
+def _by_proxy(status: int, headers: Headers, body: bytes) -> GatewayError | None:
+    """Return the error of an answer that may come from a proxy, None for others."""
+    if _asks_for_login(status, headers):
+        return LoginRequired("A login")
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return Refused(Refusal.TOO_LARGE)
+    if status not in TRANSIENT and is_page(body):
+        # a proxy's page says nothing about API keys or instances
+        return BadResponse("A web page")
+    return None
 
 
 def failed_handshake(err: WSServerHandshakeError) -> GatewayError:
@@ -163,12 +174,10 @@ def explanation(payload: Any) -> tuple[str | None, str]:
     """Return the error code and the message of a failure."""
     if not isinstance(payload, dict):
         return None, payload if isinstance(payload, str) else ""
-    error = payload.get("error")
-    parts = [
-        part
-        for part in (error, payload.get("response"), payload)
-        if isinstance(part, dict)
-    ]
+    error, output = payload.get("error"), payload.get("output")
+    wrapped = output.get("payload") if isinstance(output, dict) else None
+    members = error, payload.get("response"), payload.get("exception"), wrapped, payload
+    parts = [part for part in members if isinstance(part, dict)]
     codes = (parsing.optional_text(part, "code") for part in parts)
     messages = (_message(part.get("message")) for part in parts)
     fallback = error if isinstance(error, str) else ""
@@ -176,9 +185,10 @@ def explanation(payload: Any) -> tuple[str | None, str]:
 
 
 def _message(value: Any) -> str:
-    """Return a message that may be a list of several."""
-    texts = value if isinstance(value, list) else [value]
-    return "; ".join(text for text in texts if isinstance(text, str)).strip()
+    """Return a message that may be a list of several, or of lists."""
+    if isinstance(value, list):
+        return "; ".join(filter(None, map(_message, value)))
+    return value.strip() if isinstance(value, str) else ""
 
 
 def seconds_to_wait(headers: Headers) -> float:

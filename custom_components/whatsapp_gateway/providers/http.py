@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http import HTTPStatus
 from io import BytesIO
 import logging
@@ -44,7 +45,6 @@ from .redact import redact, without_numbers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
-    from datetime import datetime
 
     from aiohttp import (
         ClientResponse,
@@ -175,6 +175,8 @@ class HttpClient:
         self._name = name
         self._errors = errors
         self._error_of = error_of
+        self.clock_ahead = 0.0
+        """Seconds by which the server's clock was ahead in its last answer."""
         self._resume_at = 0.0
         self._closed = False
 
@@ -186,6 +188,12 @@ class HttpClient:
     def close(self) -> None:
         """Send no more requests."""
         self._closed = True
+
+    def open_session(self) -> ClientSession:
+        """Return the session, which sends no API key by itself; raises `Closed`."""
+        if self._closed or self._session.closed:
+            raise Closed
+        return self._session
 
     async def get(self, path: str, *, time_limit: float = READ_TIME_LIMIT) -> Answer:
         """Read something; `time_limit` is in seconds."""
@@ -212,12 +220,14 @@ class HttpClient:
         timeout = ClientTimeout(total=time_limit, sock_connect=READ_TIME_LIMIT)
         content = content if json is None else dumps(json)
         async with self._send(method, path, timeout, content) as response:
-            body = await _read(response, max_body)
+            body = await read_body(response, max_body)
         if response.headers.get("X-RateLimit-Remaining") == "0":
             self._wait(seconds_to_wait(response.headers))
         html = is_page(body)
         if response.status in SUCCESSES and (page_ok or not html):
             date = http_date(response.headers.get(hdrs.DATE))
+            if date is not None:
+                self.clock_ahead = (date - datetime.now(UTC)).total_seconds()
             return Answer(body=body, date=date, api_key=self.api_key)
         if conflict_ok and response.status == HTTPStatus.CONFLICT and not html:
             return Answer(body=b"")
@@ -248,7 +258,7 @@ class HttpClient:
             if not successful or response.content_type != EVENT_STREAM:
                 # only events may take as long as they like
                 async with asyncio.timeout(READ_TIME_LIMIT):
-                    body = await _read(response)
+                    body = await read_body(response)
                 raise self._error(response, body)
             yield response
 
@@ -286,8 +296,7 @@ class HttpClient:
 
     def _check_ready(self) -> None:
         """Raise if no request can be sent now."""
-        if self._closed or self._session.closed:
-            raise Closed
+        self.open_session()
         if not (self.api_key.isascii() and self.api_key.isprintable()):
             # can't be sent in a header
             raise Unauthorized
@@ -339,7 +348,7 @@ def _in_pieces(content: bytes | None) -> bytes | BytesIO | None:
     return BytesIO(content)
 
 
-async def _read(response: ClientResponse, limit: int = MAX_BODY) -> bytes:
+async def read_body(response: ClientResponse, limit: int = MAX_BODY) -> bytes:
     """Read a body of limited size, in bytes."""
     body = bytearray()
     async for chunk in response.content.iter_any():

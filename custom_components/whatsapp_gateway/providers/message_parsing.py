@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
-from math import inf
 from pathlib import PurePosixPath
 import re
-from time import monotonic
 from typing import TYPE_CHECKING, Any
+from unicodedata import category
 
 from . import parsing
 from .messages import LID, PHONE_SUFFIX, Chat, MessageKind, SentMessage, chat_id
@@ -19,28 +17,34 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .http import Answer
-    from .messages import IncomingMessage
 
 MAX_CHATS = 5000
 MAX_REMEMBERED = 2000
-"""Number of LIDs, or of messages, that are remembered."""
+"""Number of messages that are remembered."""
 MAX_TEXT = 4096
 """Number of characters of a text; the limits below are in characters, too."""
 MAX_NAME = 100
 MAX_FILENAME = 255
 MAX_MIME_TYPE = 100
 MAX_ID = 256
-BROADCASTS = ("@broadcast", "@newsletter")
-"""Ends of the IDs of status updates, broadcast lists and channels."""
+BROADCAST = "@broadcast"
+"""End of the IDs of broadcast lists and status updates."""
+STATUS_UPDATES = "status@broadcast"
+CHANNEL = "@newsletter"
+INVISIBLE = {"Cc", "Cf", "Mn", "Zl", "Zp", "Zs"}
+"""Unicode categories of characters that have no shape of their own."""
+FILLERS = "\u115f\u1160\u2800\u3164\uffa0"
+"""Letters and signs that look like a space."""
 _LONG_ID = re.compile(
     r"(?:true|false)_(?P<chat>[^_@]+@[^_]+)_(?P<id>[^_]+)(?:_(?P<member>.+))?$"
 )
 MILLISECONDS_FROM = 1e11
 """Larger numbers are times in milliseconds; in seconds it would be the year 5138."""
-LID_INTERVAL = 600.0
-"""Seconds after which the number of an unknown LID may be asked for again."""
-LID_RETRY = 10.0
-"""Seconds after which it is asked for again if the gateway gave no answer."""
+MINUTES_OF_ZONES = 15
+"""Time zones differ by multiples of this."""
+MINUTES_OF_DELAY = 1.5
+"""How long a report may take, and how far clocks may differ."""
+MAX_ZONES = 14 * 4
 KINDS_BY_MIME_TYPE = {
     # WhatsApp uses these for nothing else
     "image/webp": MessageKind.STICKER,
@@ -69,10 +73,27 @@ def chat_of(value: Any) -> str | None:
     return None
 
 
-def is_broadcast(*values: Any) -> bool:
-    """Return whether one of these IDs is that of a broadcast or a channel."""
-    texts = (value for value in values if isinstance(value, str))
-    return any(text.endswith(BROADCASTS) for text in texts)
+def is_public(*values: Any) -> bool:
+    """Return whether one of these IDs is that of status updates or a channel."""
+    texts = [value for value in values if isinstance(value, str)]
+    return any(text == STATUS_UPDATES or text.endswith(CHANNEL) for text in texts)
+
+
+def is_broadcast_list(*values: Any) -> bool:
+    """Return whether one of these IDs is that of a broadcast list."""
+    return any(isinstance(value, str) and value.endswith(BROADCAST) for value in values)
+
+
+def same_people(*pairs: tuple[Any, Any]) -> tuple[tuple[str, str], ...]:
+    """Return the pairs that are a LID and a phone number, in this order."""
+    found = []
+    for one, other in pairs:
+        chats = [chat for chat in map(chat_of, (one, other)) if chat is not None]
+        lids = [chat for chat in chats if chat.endswith(LID)]
+        people = [chat for chat in chats if chat.endswith(PHONE_SUFFIX)]
+        if lids and people:
+            found.append((lids[0], people[0]))
+    return tuple(found)
 
 
 def first_chat(*values: Any) -> str | None:
@@ -136,6 +157,19 @@ def cut(value: Any, limit: int) -> str:
     return value[:limit] if isinstance(value, str) else ""
 
 
+def visible_text(value: Any) -> str:
+    """Return a text, cut to 4,096 characters, an empty one if there is nothing to see.
+
+    Characters without a shape, such as marks of the writing direction, are nothing.
+    """
+    text = cut(value, MAX_TEXT)
+    return text if any(map(_is_visible, text)) else ""
+
+
+def _is_visible(character: str) -> bool:
+    return category(character) not in INVISIBLE and character not in FILLERS
+
+
 def file_name(value: Any) -> str | None:
     """Return the name of a file without folders, None for anything else.
 
@@ -148,13 +182,26 @@ def file_name(value: Any) -> str | None:
 def moment(*values: Any) -> datetime:
     """Return the first time, in UTC; without one it is now.
 
-    It may be in seconds or milliseconds since 1970, or in ISO 8601.
+    It may be in seconds or milliseconds since 1970, or in ISO 8601. A time in ISO 8601
+    that is off by quarters of an hour is a local one, and means now.
     """
-    found = (_moment(value) for value in values)
-    return next((time for time in found if time is not None), datetime.now(UTC))
+    for value in values:
+        if (time := optional_moment(value)) is not None:
+            is_text = isinstance(value, str) and not value.strip().isdigit()
+            return datetime.now(UTC) if is_text and _is_local(time) else time
+    return datetime.now(UTC)
 
 
-def _moment(value: Any) -> datetime | None:
+def _is_local(time: datetime) -> bool:
+    """Return whether a time is that of another time zone at this moment."""
+    minutes = (time - datetime.now(UTC)).total_seconds() / 60
+    zones = round(minutes / MINUTES_OF_ZONES)
+    is_exact = abs(minutes - zones * MINUTES_OF_ZONES) < MINUTES_OF_DELAY
+    return is_exact and 0 < abs(zones) <= MAX_ZONES
+
+
+def optional_moment(value: Any) -> datetime | None:
+    """Return a time in seconds, milliseconds or ISO 8601, None for anything else."""
     if isinstance(value, dict):
         # a number of 64 bits in JavaScript
         value = value.get("low")
@@ -225,48 +272,6 @@ def people_of(
     """Return the people in a list of chats who have a name."""
     found = chats_of(parsing.rows(payload), ids, names)
     return [chat for chat in found if chat.name and chat.id.endswith(PHONE_SUFFIX)]
-
-
-class Lids:
-    """The phone numbers behind LIDs, as far as they are known; lost at a restart."""
-
-    def __init__(self) -> None:
-        """Keep phone numbers in memory, by instance and LID."""
-        self._people: dict[tuple[str, str], str] = {}
-        self._asked_at: dict[tuple[str, str], float] = {}
-
-    def learn(self, instance_id: str, *chats: Any) -> None:
-        """Remember who it is, if these are a LID and the number of one person."""
-        known = [chat for chat in map(chat_of, chats) if chat is not None]
-        lids = [chat for chat in known if chat.endswith(LID)]
-        people = [chat for chat in known if chat.endswith(PHONE_SUFFIX)]
-        if lids and people:
-            remember(self._people, (instance_id, lids[0]), people[0])
-
-    def unknown(self, message: IncomingMessage) -> list[str]:
-        """Return LIDs of a message to ask for now, each every 10 minutes at most."""
-        now, wanted = monotonic(), []
-        for chat in dict.fromkeys((message.chat_id, message.sender_id)):
-            key = message.instance_id, chat or ""
-            due = now - self._asked_at.get(key, -inf) >= LID_INTERVAL
-            if chat and chat.endswith(LID) and key not in self._people and due:
-                remember(self._asked_at, key, now)
-                wanted.append(chat)
-        return wanted
-
-    def ask_again(self, instance_id: str, lid: str) -> None:
-        """Note that a question about a LID was not answered."""
-        self._asked_at[instance_id, lid] = monotonic() - LID_INTERVAL + LID_RETRY
-
-    def resolve(self, message: IncomingMessage) -> IncomingMessage:
-        """Return a message with the numbers that are known."""
-        chat = self._people.get((message.instance_id, message.chat_id))
-        sender = self._people.get((message.instance_id, message.sender_id or ""))
-        return replace(
-            message,
-            chat_id=chat or message.chat_id,
-            sender_id=sender or message.sender_id,
-        )
 
 
 def remember[K, V](

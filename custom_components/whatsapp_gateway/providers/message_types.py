@@ -1,82 +1,187 @@
-"""Read the content of a message in WhatsApp's own form, as most gateways pass it on.
+"""What WhatsApp shows of a message: one table for all gateways.
 
-Source: the `Message` of WhatsApp's protocol (WAProto of Baileys, and whatsmeow, which
-writes some names in capitals).
+Sources: the `Message` of WhatsApp's protocol (WAProto of Baileys, and whatsmeow, which
+writes some names with other capitals), and the types of whatsapp-web.js. What isn't in
+the table is nothing that people see: an edit, a deletion, a call, a key.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+import re
 from typing import Any
 
 from .message_parsing import (
     MAX_MIME_TYPE,
-    MAX_TEXT,
     at,
+    chat_of,
     cut,
     file_name,
     first_at,
     optional_identifier,
+    visible_text,
 )
-from .messages import MessageKind
+from .messages import FILES, MessageKind
+from .models import Skipped
 
-KINDS = {
-    "conversation": MessageKind.TEXT,
-    "extendedTextMessage": MessageKind.TEXT,
-    "imageMessage": MessageKind.IMAGE,
-    "videoMessage": MessageKind.VIDEO,
-    "ptvMessage": MessageKind.VIDEO,
-    "audioMessage": MessageKind.AUDIO,
-    "documentMessage": MessageKind.DOCUMENT,
-    "stickerMessage": MessageKind.STICKER,
-    "lottieStickerMessage": MessageKind.STICKER,
-    "locationMessage": MessageKind.LOCATION,
-    "liveLocationMessage": MessageKind.LOCATION,
-    "contactMessage": MessageKind.CONTACT,
-    "contactsArrayMessage": MessageKind.CONTACT,
-    "pollCreationMessage": MessageKind.POLL,
-    "pollCreationMessageV2": MessageKind.POLL,
-    "pollCreationMessageV3": MessageKind.POLL,
-    "reactionMessage": MessageKind.OTHER,
+type Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What people see of a type of message."""
+
+    kind: MessageKind
+    texts: tuple[Path, ...] = ()
+    """Where its text may be, the most likely place first."""
+
+
+_CAPTION = (("caption",),)
+_NOTE = (
+    ("noteMessage", "extendedTextMessage", "text"),
+    ("noteMessage", "conversation"),
+)
+_HYDRATED = "hydratedContentText"
+_POLL = Shown(MessageKind.POLL, (("name",),))
+SHOWN = {
+    "conversation": Shown(MessageKind.TEXT),
+    "extendedTextMessage": Shown(MessageKind.TEXT, (("text",),)),
+    "imageMessage": Shown(MessageKind.IMAGE, _CAPTION),
+    "videoMessage": Shown(MessageKind.VIDEO, _CAPTION),
+    "ptvMessage": Shown(MessageKind.VIDEO, _CAPTION),
+    "audioMessage": Shown(MessageKind.AUDIO),
+    "documentMessage": Shown(MessageKind.DOCUMENT, _CAPTION),
+    "stickerMessage": Shown(MessageKind.STICKER),
+    "stickerPackMessage": Shown(MessageKind.OTHER, (("caption",), ("name",))),
+    "locationMessage": Shown(MessageKind.LOCATION, (("name",), ("comment",))),
+    "liveLocationMessage": Shown(MessageKind.LOCATION, (("caption",), ("name",))),
+    "contactMessage": Shown(MessageKind.CONTACT, (("displayName",),)),
+    "contactsArrayMessage": Shown(MessageKind.CONTACT, (("displayName",),)),
+    "pollCreationMessage": _POLL,
+    "pollCreationMessageV2": _POLL,
+    "pollCreationMessageV3": _POLL,
+    "pollCreationMessageV4": _POLL,
+    "pollCreationMessageV5": _POLL,
+    "pollCreationMessageV6": _POLL,
+    "buttonsResponseMessage": Shown(
+        MessageKind.TEXT,
+        (("selectedDisplayText",), ("Response", "SelectedDisplayText")),
+    ),
+    "listResponseMessage": Shown(MessageKind.TEXT, (("title",), ("description",))),
+    "templateButtonReplyMessage": Shown(MessageKind.TEXT, (("selectedDisplayText",),)),
+    "interactiveResponseMessage": Shown(MessageKind.TEXT, (("body", "text"),)),
+    "templateMessage": Shown(
+        MessageKind.TEXT,
+        (
+            ("hydratedTemplate", _HYDRATED),
+            ("hydratedFourRowTemplate", _HYDRATED),
+            ("Format", "HydratedFourRowTemplate", _HYDRATED),
+            ("interactiveMessageTemplate", "body", "text"),
+            ("Format", "InteractiveMessageTemplate", "body", "text"),
+        ),
+    ),
+    "highlyStructuredMessage": Shown(
+        MessageKind.TEXT,
+        (
+            ("hydratedHsm", "hydratedTemplate", _HYDRATED),
+            ("hydratedHsm", "hydratedFourRowTemplate", _HYDRATED),
+        ),
+    ),
+    "interactiveMessage": Shown(
+        MessageKind.TEXT, (("body", "text"), ("header", "title"))
+    ),
+    "buttonsMessage": Shown(MessageKind.TEXT, (("contentText",), ("text",))),
+    "listMessage": Shown(MessageKind.TEXT, (("description",), ("title",))),
+    "productMessage": Shown(
+        MessageKind.OTHER, (("body",), ("product", "title"), ("catalog", "title"))
+    ),
+    "orderMessage": Shown(MessageKind.OTHER, (("message",), ("orderTitle",))),
+    "eventMessage": Shown(MessageKind.OTHER, (("name",), ("description",))),
+    "eventInviteMessage": Shown(MessageKind.OTHER, (("caption",), ("eventTitle",))),
+    "groupInviteMessage": Shown(MessageKind.OTHER, (("caption",), ("groupName",))),
+    "newsletterAdminInviteMessage": Shown(
+        MessageKind.OTHER, (("caption",), ("newsletterName",))
+    ),
+    "newsletterFollowerInviteMessageV2": Shown(
+        MessageKind.OTHER, (("caption",), ("newsletterName",))
+    ),
+    "scheduledCallCreationMessage": Shown(MessageKind.OTHER, (("title",),)),
+    "invoiceMessage": Shown(MessageKind.OTHER, (("note",),)),
+    "sendPaymentMessage": Shown(MessageKind.OTHER, _NOTE),
+    "requestPaymentMessage": Shown(MessageKind.OTHER, _NOTE),
+    "paymentInviteMessage": Shown(MessageKind.OTHER),
+    "reactionMessage": Shown(MessageKind.OTHER, (("text",),)),
 }
-"""The member that a message has, and what it is then."""
-FILES = {
-    MessageKind.IMAGE,
-    MessageKind.VIDEO,
-    MessageKind.AUDIO,
-    MessageKind.VOICE,
-    MessageKind.DOCUMENT,
-    MessageKind.STICKER,
-}
-WRAPPERS = (
+"""What people see, by the member that a message has."""
+WRAPPERS = {
+    "associatedChildMessage",
+    "botInvokeMessage",
+    "commentMessage",
     "deviceSentMessage",
+    "documentWithCaptionMessage",
     "ephemeralMessage",
+    "eventCoverImage",
+    "groupMentionedMessage",
+    "imageWithCaptionMessage",
+    "lottieStickerMessage",
+    "pollCreationMessageV4",
+    "pollCreationMessageV6",
+    "questionMessage",
+    "spoilerMessage",
     "viewOnceMessage",
     "viewOnceMessageV2",
     "viewOnceMessageV2Extension",
-    "documentWithCaptionMessage",
-)
-MAX_DEPTH = 4
+}
+"""Members that contain the message itself in their member `message`."""
+WORDS = {
+    "chat": MessageKind.TEXT,
+    "image": MessageKind.IMAGE,
+    "video": MessageKind.VIDEO,
+    "ptv": MessageKind.VIDEO,
+    "audio": MessageKind.AUDIO,
+    "ptt": MessageKind.VOICE,
+    "document": MessageKind.DOCUMENT,
+    "sticker": MessageKind.STICKER,
+    "sticker-pack": MessageKind.OTHER,
+    "location": MessageKind.LOCATION,
+    "vcard": MessageKind.CONTACT,
+    "multi_vcard": MessageKind.CONTACT,
+    "poll_creation": MessageKind.POLL,
+    "list": MessageKind.TEXT,
+    "list_response": MessageKind.TEXT,
+    "buttons": MessageKind.TEXT,
+    "buttons_response": MessageKind.TEXT,
+    "template_button_reply": MessageKind.TEXT,
+    "interactive": MessageKind.TEXT,
+    "interactive_response": MessageKind.TEXT,
+    "native_flow": MessageKind.TEXT,
+    "hsm": MessageKind.TEXT,
+    "comment": MessageKind.TEXT,
+    "product": MessageKind.OTHER,
+    "order": MessageKind.OTHER,
+    "groups_v4_invite": MessageKind.OTHER,
+    "event_creation": MessageKind.OTHER,
+    "scheduled_call_creation": MessageKind.OTHER,
+    "payment": MessageKind.OTHER,
+}
+"""What people see, by the type of a message of whatsapp-web.js."""
+MAX_DEPTH = 5
 """Number of wrappers around a message."""
 COMPANIONS = {
     "messageContextInfo",
     "senderKeyDistributionMessage",
     "base64",
     "mediaUrl",
+    "contextInfo",
 }
 """Members beside the one that tells what a message is."""
-SILENT = {
-    "protocolMessage",
-    "pollUpdateMessage",
-    "keepInChatMessage",
-    "pinInChatMessage",
-    "editedMessage",
-    "encReactionMessage",
-}
-"""What changes another message, or nothing that people see."""
-TEXTS = (("text",), ("caption",), ("name",), ("displayName",))
 REPLIES = (("contextInfo", "stanzaId"), ("contextInfo", "stanzaID"))
 REACTED = (("key", "id"), ("key", "ID"))
+MENTIONS = (("contextInfo", "mentionedJid"), ("contextInfo", "mentionedJID"))
+MAX_MENTIONS = 1024
+"""Number of people: a group has no more members."""
+BLANK = Skipped("blank")
+_TYPE_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,46 +194,81 @@ class Content:
     mime_type: str | None = None
     filename: str | None = None
     is_reaction: bool = False
+    mentions: frozenset[str] = frozenset()
+    """Chat IDs of the people who are mentioned."""
 
     @property
-    def has_media(self) -> bool:
-        """Whether there is a file to download."""
+    def is_file(self) -> bool:
+        """Whether people see a file."""
         return self.kind in FILES
 
 
-def content_of(message: Any) -> Content | None:
-    """Return the content of a message, None if people see nothing of it."""
-    message = _unwrapped(message)
-    if not isinstance(message, dict) or not message.keys() - COMPANIONS - SILENT:
-        return None
-    for key, kind in KINDS.items():
-        value = message.get(key)
-        if isinstance(value, str) and value:
-            return Content(kind=kind, text=cut(value, MAX_TEXT))
-        if isinstance(value, dict):
-            return _content(key, kind, value)
-    return Content(kind=MessageKind.OTHER)
+def shown(content: Content) -> Content | Skipped:
+    """Return a content, unless it is a text without anything to see."""
+    return BLANK if content.kind is MessageKind.TEXT and not content.text else content
 
 
-def _unwrapped(message: Any) -> Any:
+def content_of(message: Any) -> Content | Skipped:
+    """Return the content of a message, or why people see nothing of it."""
     for _ in range(MAX_DEPTH):
-        inner = (at(message, wrapper, "message") for wrapper in WRAPPERS)
-        found = next((value for value in inner if isinstance(value, dict)), None)
-        if found is None:
-            return message
-        message = found
-    return None
+        if not isinstance(message, dict):
+            break
+        wrapped = (at(message, wrapper, "message") for wrapper in WRAPPERS)
+        inner = next((one for one in wrapped if isinstance(one, dict)), None)
+        if inner is None:
+            return _content(message)
+        message = inner
+    return Skipped("no_content")
 
 
-def _content(key: str, kind: MessageKind, data: dict[str, Any]) -> Content:
-    is_voice = data.get("ptt") is True or data.get("PTT") is True
+def kind_of_word(word: Any) -> MessageKind | Skipped:
+    """Return what people see of a type of whatsapp-web.js."""
+    kind = WORDS.get(word) if isinstance(word, str) else None
+    return kind or skipped_type(word)
+
+
+def skipped_type(word: Any) -> Skipped:
+    """Return that a type of message is nothing that people see."""
+    named = isinstance(word, str) and _TYPE_WORD.fullmatch(word)
+    return Skipped(str(word) if named else "unknown")
+
+
+def mentions_of(values: Any) -> frozenset[str]:
+    """Return the chat IDs of the people who are mentioned."""
+    if not isinstance(values, list):
+        return frozenset()
+    ids = (first_at({"id": one}, ("id",), ("id", "_serialized")) for one in values)
+    return frozenset(filter(None, map(chat_of, [*ids][:MAX_MENTIONS])))
+
+
+def _content(message: dict[str, Any]) -> Content | Skipped:
+    for key, look in SHOWN.items():
+        value = message.get(key)
+        if isinstance(value, str):
+            return shown(Content(kind=look.kind, text=visible_text(value)))
+        if isinstance(value, dict):
+            return shown(_member(key, look, value))
+    words = message.keys() - COMPANIONS or message.keys() or {"no_content"}
+    return skipped_type(min(words))
+
+
+def _member(key: str, look: Shown, data: dict[str, Any]) -> Content:
     is_reaction = key == "reactionMessage"
-    replies = REACTED if is_reaction else REPLIES
-    return Content(
-        kind=MessageKind.VOICE if is_voice else kind,
-        text=cut(first_at(data, *TEXTS), MAX_TEXT),
-        reply_to=optional_identifier(first_at(data, *replies)),
-        mime_type=cut(data.get("mimetype"), MAX_MIME_TYPE) or None,
-        filename=file_name(data.get("fileName")),
+    content = Content(
+        kind=look.kind,
+        text=visible_text(first_at(data, *look.texts)),
+        reply_to=optional_identifier(
+            first_at(data, *(REACTED if is_reaction else REPLIES))
+        ),
         is_reaction=is_reaction,
+        mentions=mentions_of(at(data, *MENTIONS[0]) or at(data, *MENTIONS[1])),
+    )
+    if not content.is_file:
+        return content
+    is_voice = data.get("ptt") is True or data.get("PTT") is True
+    return replace(
+        content,
+        kind=MessageKind.VOICE if is_voice else look.kind,
+        mime_type=cut(data.get("mimetype"), MAX_MIME_TYPE) or None,
+        filename=file_name(data.get("fileName")) or file_name(data.get("title")),
     )

@@ -7,16 +7,16 @@ Chat IDs have one form for all gateways: `<digits>@s.whatsapp.net` for a person,
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import count
 import re
 from typing import TYPE_CHECKING, Any
 
-from .models import Rejected
+from .models import Refusal, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
 PHONE_SUFFIX = "@s.whatsapp.net"
 """End of the chat ID of a person."""
@@ -24,6 +24,16 @@ GROUP = "@g.us"
 LID = "@lid"
 LEGACY_PHONE_SUFFIX = "@c.us"
 """The end that some gateways write instead of `PHONE_SUFFIX`."""
+SUFFIXES = {
+    PHONE_SUFFIX: PHONE_SUFFIX,
+    LEGACY_PHONE_SUFFIX: PHONE_SUFFIX,
+    # accounts of businesses that a company hosts
+    "@hosted": PHONE_SUFFIX,
+    GROUP: GROUP,
+    LID: LID,
+    "@hosted.lid": LID,
+}
+"""The ends of chat IDs that gateways write, and their common form."""
 MAX_MEDIA = 16 * 1024 * 1024
 """Number of bytes of a file that is sent or downloaded."""
 
@@ -37,6 +47,10 @@ _NO_LETTERS = re.compile(r"\\[nrt]|[\W_]")
 
 
 _sequence = count()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def next_sequence() -> int:
@@ -58,6 +72,19 @@ class MessageKind(StrEnum):
     CONTACT = "contact"
     POLL = "poll"
     OTHER = "other"
+
+
+FILES = frozenset(
+    {
+        MessageKind.IMAGE,
+        MessageKind.VIDEO,
+        MessageKind.AUDIO,
+        MessageKind.VOICE,
+        MessageKind.DOCUMENT,
+        MessageKind.STICKER,
+    }
+)
+"""Kinds of messages that are a file."""
 
 
 class MessageEvent(StrEnum):
@@ -175,9 +202,18 @@ class IncomingMessage:
     """ID of the message that is answered, or reacted to."""
     mime_type: str | None = None
     filename: str | None = field(default=None, repr=False)
-    has_media: bool = False
     media: str | None = field(default=None, repr=False)
-    """What the provider needs to download the file; a secret."""
+    """What the provider needs to download the file, None if it can't; a secret."""
+    mentions: frozenset[str] = field(default=frozenset(), repr=False)
+    """Chat IDs of the people who are mentioned."""
+    own_ids: tuple[str, ...] = field(default=(), repr=False)
+    """Chat IDs of the linked number, as far as the gateway tells them."""
+    same_people: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Pairs of a LID and a phone number that belong to one person, as chat IDs."""
+    reported_at: datetime | None = None
+    """When the gateway has reported it, by the clock of the gateway."""
+    arrived_at: datetime = field(default_factory=_now, compare=False)
+    """When it has arrived, by the clock of this machine."""
     sequence: int = field(default_factory=next_sequence, repr=False, compare=False)
     """Order of arrival: earlier messages have a lower value."""
 
@@ -185,6 +221,11 @@ class IncomingMessage:
     def is_group(self) -> bool:
         """Whether the message was sent to a group."""
         return self.chat_id.endswith(GROUP)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether people see a file, which can be downloaded if `media` is known."""
+        return self.kind in FILES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,21 +245,16 @@ def _is_repeated(text: str, line: str) -> bool:
     return any(line[start : start + size] in text for start in starts)
 
 
-def not_connected() -> Rejected:
+def not_connected() -> Refused:
     """Return the error of an instance that can't send now."""
-    return Rejected("The instance is not connected.")
-
-
-def not_on_whatsapp() -> Rejected:
-    """Return the error of a number that can't receive messages."""
-    return Rejected("This phone number isn't on WhatsApp.")
+    return Refused(Refusal.INSTANCE_NOT_CONNECTED)
 
 
 def chat_id(value: str) -> str:
     """Return a chat ID in the common form; raises `ValueError` if it isn't one."""
     name, _, domain = value.strip().partition("@")
-    suffix = f"@{domain}"
-    if not name or suffix not in {PHONE_SUFFIX, LEGACY_PHONE_SUFFIX, GROUP, LID}:
+    suffix = SUFFIXES.get(f"@{domain}")
+    if not name or suffix is None:
         raise ValueError
     if not all(sign.isascii() and (sign.isalnum() or sign in "-:._") for sign in name):
         raise ValueError
@@ -228,7 +264,7 @@ def chat_id(value: str) -> str:
     person = name.partition(":")[0]
     if not person.isdigit():
         raise ValueError
-    return person + (LID if suffix == LID else PHONE_SUFFIX)
+    return person + suffix
 
 
 def digits_of(chat: str) -> str | None:

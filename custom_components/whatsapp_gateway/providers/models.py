@@ -131,6 +131,46 @@ class Skipped:
     """Name of the exception that this integration didn't expect."""
 
 
+UNPARSABLE = Skipped("unparsable")
+"""A message that lacks what every message has."""
+
+
+class Refusal(StrEnum):
+    """Why a request was refused, so that nothing was done or sent.
+
+    Its value is the key of the text that tells the user.
+    """
+
+    INSTANCE_NOT_CONNECTED = "instance_not_connected"
+    SESSION_BROKEN = "session_broken"
+    """What runs WhatsApp in the gateway, such as a browser, has ended."""
+    KEY_NOT_ALLOWED = "key_not_allowed"
+    """The API key is right, but doesn't give access to this."""
+    NOT_ON_WHATSAPP = "not_on_whatsapp"
+    NUMBER_UNKNOWN = "number_unknown"
+    """The gateway doesn't know which number belongs to a LID."""
+    PERSON_UNKNOWN = "person_unknown"
+    """The gateway can't write to a person before it has heard of the person."""
+    CHAT_UNKNOWN = "chat_unknown"
+    GROUP_UNKNOWN = "group_unknown"
+    NOT_A_MEMBER = "not_a_member"
+    MESSAGE_UNKNOWN = "message_unknown"
+    """The message that is answered, or reacted to."""
+    NO_SESSION = "no_session"
+    """Messages to this chat can't be encrypted yet."""
+    NEW_CHATS_LIMITED = "new_chats_limited"
+    WHATSAPP_LIMIT = "whatsapp_limit"
+    WHATSAPP_REFUSED = "whatsapp_refused"
+    """With the placeholder `error`, WhatsApp's own word or number."""
+    TOO_LARGE = "too_large"
+    FILE_NOT_FETCHED = "file_not_fetched"
+    """The gateway can't load a file from its address."""
+    FILE_NOT_KEPT = "file_not_kept"
+    FILE_NOT_DOWNLOADED = "file_not_downloaded"
+    """With the placeholder `setting`, which lets the gateway keep files."""
+    FILE_GONE = "file_gone"
+
+
 class GatewayError(Exception):
     """A call that did not succeed."""
 
@@ -148,6 +188,26 @@ class Unauthorized(GatewayError):
 
 class Rejected(GatewayError):
     """The gateway rejected this request: show its message to the user."""
+
+
+class Refused(Rejected):
+    """Rejected for a known reason: tell the user in the user's language."""
+
+    def __init__(
+        self,
+        reason: Refusal,
+        message: str = "",
+        *,
+        code: str | None = None,
+        **placeholders: str,
+    ) -> None:
+        """Keep the reason, and what its text has placeholders for.
+
+        `message` is in English, for logs.
+        """
+        super().__init__(message or reason.replace("_", " "), code=code)
+        self.reason = reason
+        self.placeholders = placeholders
 
 
 class CodeRejected(Rejected):

@@ -136,19 +136,27 @@ def lifetime(expires_at: Any, now: datetime | None) -> float | None:
     return left if plausible else None
 
 
+def base64(value: str, max_bytes: int) -> bytes:
+    """Return the bytes in a data URI, or in base64 of either alphabet, also in lines.
+
+    Raises `BadResponse`.
+    """
+    encoded = "".join(value.rpartition(",")[2].split()).translate(_FROM_URL_SAFE)
+    encoded = encoded.rstrip("=")
+    # four characters hold three bytes
+    if len(encoded) * 3 // 4 > max_bytes:
+        raise BadResponse("The file is too large")
+    with suppress(ValueError):
+        return b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    # not chained: the other error may contain the file
+    raise BadResponse("Not base64")
+
+
 def png(value: Any) -> bytes:
     """Return the picture in a data URI, or in plain base64 of either alphabet."""
     if not isinstance(value, str):
         raise BadResponse("No picture")
-    encoded = "".join(value.rpartition(",")[2].split()).translate(_FROM_URL_SAFE)
-    # four characters hold three bytes
-    if len(encoded) > MAX_PNG * 4 // 3 + 4:
-        raise BadResponse("The picture is too large")
-    encoded = encoded.rstrip("=")
-    picture = b""
-    # the error is not chained: its text may contain the whole picture
-    with suppress(ValueError):
-        picture = b64decode(encoded + "=" * (-len(encoded) % 4))
+    picture = base64(value, MAX_PNG)
     if not picture.startswith(PNG_SIGNATURE):
         raise BadResponse("The picture is not a PNG")
     return picture

@@ -20,6 +20,8 @@ from ..models import (
     NotActivated,
     NotFound,
     QrCode,
+    Refusal,
+    Refused,
     Rejected,
     Unauthorized,
 )
@@ -154,8 +156,7 @@ class Evolution(Provider):
             except Unauthorized as err:
                 # the token of an instance can list it; a wrong key can't list anything
                 await self._sessions.fetch_rows()
-                message = "This API key can't create instances"
-                raise Rejected(message) from err
+                raise Refused(Refusal.KEY_NOT_ALLOWED) from err
             except Rejected:
                 is_late = monotonic() + NAME_IN_USE_INTERVAL > give_up_at
                 if is_late or name not in self._deleted:

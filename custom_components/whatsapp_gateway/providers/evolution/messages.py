@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from contextlib import contextmanager, suppress
 from functools import partial
 from http import HTTPStatus
@@ -16,7 +16,6 @@ from ..capabilities import Chats, Downloads, Messages, NumberCheck
 from ..failures import explanation
 from ..http import SEND_TIME_LIMIT
 from ..message_parsing import (
-    Lids,
     at,
     chats_of,
     checked_chat,
@@ -25,6 +24,8 @@ from ..message_parsing import (
     sent_message,
 )
 from ..messages import (
+    GROUP,
+    LID,
     MAX_MEDIA,
     PHONE_SUFFIX,
     IncomingMessage,
@@ -32,14 +33,16 @@ from ..messages import (
     SendRequest,
     digits_or_id,
     not_connected,
-    not_on_whatsapp,
 )
 from ..models import (
     BadResponse,
     GatewayError,
     MaybeSent,
     NotFound,
+    Refusal,
+    Refused,
     Rejected,
+    Skipped,
     Unreachable,
 )
 from .received import key_of, message_and_key, parse_message
@@ -68,6 +71,12 @@ NOT_AVAILABLE = "Method not available on "
 SIGNS_OF_NO_CONNECTION = ("Connection Closed", "reading 'onWhatsApp'")
 """Parts of the messages of errors that it answers."""
 _MISSING = re.compile(r'The ".*" instance does not exist|Instance ".*" not found')
+DOWNLOAD_ERRORS = {
+    "Message not found": Refusal.FILE_NOT_KEPT,
+    "Error: Failed to fetch stream": Refusal.FILE_GONE,
+    "Error: Failed to re-upload media": Refusal.FILE_GONE,
+}
+"""Beginnings of the errors of a download, and what they mean."""
 _EXCEPTION = re.compile(r"\w*Error\b")
 """Beginning of the message of an exception; refusals of a body have other words."""
 MAX_ENCODED = MAX_MEDIA * 4 // 3 + 1024 * 1024
@@ -86,7 +95,6 @@ class EvolutionMessages(Messages, Chats, NumberCheck, Downloads):
     @override
     def __init__(self, http: HttpClient) -> None:
         super().__init__(http)
-        self._lids = Lids()
         self._keys: dict[tuple[str, str], Key] = {}
         """What is known of the last messages of each instance, for reactions."""
 
@@ -104,7 +112,9 @@ class EvolutionMessages(Messages, Chats, NumberCheck, Downloads):
                 # not chained: what the gateway repeats of a message is removed later
                 raise MaybeSent(str(err)) from None
             if str(err) == HIDDEN_ERROR:
-                raise Rejected("The gateway does not know this group.") from err
+                is_group = chat_id.endswith(GROUP)
+                reason = Refusal.GROUP_UNKNOWN if is_group else Refusal.CHAT_UNKNOWN
+                raise Refused(reason) from err
             raise
         with suppress(BadResponse):
             self._remember(instance_id, answer.json())
@@ -153,34 +163,32 @@ class EvolutionMessages(Messages, Chats, NumberCheck, Downloads):
         return parse_check(answer.json(), phone_number)
 
     @override
-    async def resolve_lids(self, message: IncomingMessage) -> IncomingMessage:
-        """Return a message with the numbers that earlier messages have told."""
-        return self._lids.resolve(message)
-
-    @override
     async def download(self, message: IncomingMessage) -> bytes:
         if message.media is None:
-            raise Rejected("This message has no file.")
+            raise Refused(Refusal.FILE_NOT_KEPT)
         path = path_of("/chat/getBase64FromMediaMessage", message.instance_id)
-        with _connection_needed():
-            answer = await self._http.request(
-                "POST",
-                path,
-                json={"message": {"key": {"id": message.media}}},
-                time_limit=SEND_TIME_LIMIT,
-                max_body=MAX_ENCODED,
-            )
+        try:
+            with _connection_needed():
+                answer = await self._http.request(
+                    "POST",
+                    path,
+                    json={"message": {"key": {"id": message.media}}},
+                    time_limit=SEND_TIME_LIMIT,
+                    max_body=MAX_ENCODED,
+                )
+        except Rejected as err:
+            for beginning, reason in DOWNLOAD_ERRORS.items():
+                if str(err).startswith(beginning):
+                    raise Refused(reason) from err
+            raise
         return await asyncio.to_thread(parse_file, answer.body)
 
-    def parse_event(self, event: dict[str, Any]) -> IncomingMessage | None:
-        """Parse a message, and remember what later ones may lack."""
-        data, key = message_and_key(event)
-        name = parsing.text(event, "instance")
-        self._lids.learn(name, key.get("remoteJid"), key.get("remoteJidAlt"))
-        self._lids.learn(name, key.get("participant"), key.get("participantAlt"))
+    def parse_event(self, event: dict[str, Any]) -> IncomingMessage | Skipped:
+        """Parse a message, and remember what a reaction to it needs."""
         message = parse_message(event)
-        if message is not None:
-            self._remember(name, data)
+        if isinstance(message, IncomingMessage):
+            data, _ = message_and_key(event)
+            self._remember(message.instance_id, data)
         return message
 
 
@@ -272,8 +280,11 @@ def error_of(status: int, payload: Any) -> GatewayError | None:
     if status not in {HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR}:
         return None
     details = at(payload, "response", "message")
-    if isinstance(details, list) and any(at(one, "exists") is False for one in details):
-        return not_on_whatsapp()
+    for unknown in details if isinstance(details, list) else ():
+        if at(unknown, "exists") is False:
+            is_lid = str(at(unknown, "jid")).endswith(LID)
+            reason = Refusal.NUMBER_UNKNOWN if is_lid else Refusal.NOT_ON_WHATSAPP
+            return Refused(reason)
     if any(part in message for part in SIGNS_OF_NO_CONNECTION):
         error = Rejected if status == HTTPStatus.BAD_REQUEST else Unreachable
         return error("Connection Closed", code=NOT_CONNECTED)
@@ -299,11 +310,4 @@ def parse_check(payload: Any, digits: str) -> str | None:
 def parse_file(body: bytes) -> bytes:
     """Return the file in an answer; raises `BadResponse`."""
     encoded = parsing.text(parsing.mapping(parsing.loads(body)), "base64")
-    try:
-        file = b64decode(encoded, validate=True)
-    except ValueError:
-        # not chained: the error may contain the file
-        raise BadResponse("Not base64") from None
-    if len(file) > MAX_MEDIA:
-        raise BadResponse("The file is too large")
-    return file
+    return parsing.base64(encoded, MAX_MEDIA)

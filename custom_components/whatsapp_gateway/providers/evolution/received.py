@@ -11,16 +11,20 @@ from .. import parsing
 from ..message_parsing import (
     MAX_NAME,
     at,
+    chat_of,
     cut,
     first_at,
     first_chat,
     identifier,
-    is_broadcast,
+    is_broadcast_list,
+    is_public,
     moment,
     optional_identifier,
+    same_people,
 )
-from ..message_types import content_of
+from ..message_types import content_of, mentions_of
 from ..messages import GROUP, IncomingMessage, MessageEvent
+from ..models import Skipped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,25 +32,25 @@ if TYPE_CHECKING:
     type Key = Mapping[str, Any]
 
 
-def parse_message(event: dict[str, Any]) -> IncomingMessage | None:
-    """Return the message of an event, None if it is none for the user.
+def parse_message(event: dict[str, Any]) -> IncomingMessage | Skipped:
+    """Return the message of an event, or why it is none for the user.
 
-    Broadcasts are skipped. Raises `BadResponse`.
+    What isn't sent to chosen people is skipped. Raises `BadResponse`.
     """
     data, key = message_and_key(event)
-    if is_broadcast(key.get("remoteJid")):
-        # the other ID is that of the person who sent it
-        return None
-    chat = first_chat(key.get("remoteJid"), key.get("remoteJidAlt"))
-    content = content_of(data.get("message"))
-    if chat is None or content is None:
-        return None
     from_me = key.get("fromMe") is True
-    participant = first_chat(key.get("participant"), key.get("participantAlt"))
-    sender = participant if chat.endswith(GROUP) else chat
+    chat = _chat(key, from_me=from_me)
+    content = content_of(data.get("message"))
+    if isinstance(chat, Skipped):
+        return chat
+    if isinstance(content, Skipped):
+        return content
+    sender = _member(key) if chat.endswith(GROUP) else chat
     name = None if from_me else first_at(data, ("pushName",))
     own = MessageEvent.SENT_BY_PHONE if from_me else MessageEvent.RECEIVED
     message_id = identifier(key.get("id"))
+    context = data.get("contextInfo")
+    mentioned = mentions_of(at(context, "mentionedJid"))
     return IncomingMessage(
         event=MessageEvent.REACTION if content.is_reaction else own,
         instance_id=parsing.text(event, "instance"),
@@ -54,16 +58,52 @@ def parse_message(event: dict[str, Any]) -> IncomingMessage | None:
         id=message_id,
         chat_id=chat,
         kind=content.kind,
-        sent_at=moment(data.get("messageTimestamp"), event.get("date_time")),
+        # the time of the event itself is a local one
+        sent_at=moment(data.get("messageTimestamp")),
         sender_id=None if from_me else sender,
         sender_name=cut(name, MAX_NAME) or None,
         text=content.text,
-        reply_to=content.reply_to
-        or optional_identifier(at(data, "contextInfo", "stanzaId")),
+        reply_to=content.reply_to or optional_identifier(at(context, "stanzaId")),
         mime_type=content.mime_type,
         filename=content.filename,
-        has_media=content.has_media,
-        media=message_id if content.has_media else None,
+        media=message_id if content.is_file else None,
+        mentions=content.mentions | mentioned,
+        own_ids=tuple(filter(None, [chat_of(event.get("sender"))])),
+        same_people=_same_people(key, from_me=from_me),
+    )
+
+
+def _chat(key: Key, *, from_me: bool) -> str | Skipped:
+    """Return the chat of a message.
+
+    What comes by a broadcast list is a message of its sender.
+    """
+    chat = key.get("remoteJid")
+    if is_public(chat):
+        # the other ID is that of the person who sent it
+        return Skipped("broadcast")
+    if is_broadcast_list(chat):
+        return (None if from_me else _member(key)) or Skipped("broadcast")
+    other = None if from_me else key.get("senderPn")
+    return first_chat(chat, key.get("remoteJidAlt"), other) or Skipped("no_chat")
+
+
+def _member(key: Key) -> str | None:
+    """Return who has written in a group."""
+    names = ("participant", "participantAlt", "participantPn")
+    return first_chat(*map(key.get, names))
+
+
+def _same_people(key: Key, *, from_me: bool) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of IDs in a key that belong to one person."""
+    chat, member = key.get("remoteJid"), key.get("participant")
+    names = ["remoteJidAlt", "previousRemoteJid"]
+    if not from_me:
+        names += ["senderPn", "senderLid"]
+    members = ("participantAlt", "participantPn", "participantLid")
+    return same_people(
+        *((chat, key.get(name)) for name in names),
+        *((member, key.get(name)) for name in members),
     )
 
 

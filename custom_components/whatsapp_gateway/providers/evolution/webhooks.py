@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, override
 
 from .. import parsing
 from ..base import path_of
 from ..capabilities import Webhooks
 from ..models import (
+    UNPARSABLE,
     BadResponse,
     GatewayError,
     InstanceChanged,
@@ -110,12 +110,18 @@ class EvolutionWebhooks(Webhooks):
     def parse(self, payload: bytes | str) -> Report | None:
         event = parsing.mapping(parsing.loads(payload))
         if event.get("event") == MESSAGE_EVENT:
-            with suppress(BadResponse):
-                return self._messages.parse_event(event) if self.receives else None
-            return None
+            return self._message(event)
         has_code = event.get("event") == CODE_EVENT
         name = parsing.optional_text(event, "instance")
         return InstanceChanged(instance_id=name, has_code=has_code)
+
+    def _message(self, event: dict[str, Any]) -> Report | None:
+        if not self.receives:
+            return None
+        try:
+            return self._messages.parse_event(event)
+        except BadResponse:
+            return UNPARSABLE
 
 
 def _address(row: dict[str, Any]) -> str | None:

@@ -27,6 +27,8 @@ from ..models import (
     NotFound,
     QrCode,
     RateLimited,
+    Refusal,
+    Refused,
     Rejected,
     Unreachable,
 )
@@ -66,7 +68,7 @@ HEALTH_TIME_LIMIT = 5.0
 FORBIDDEN = "forbidden"
 NOT_NOW = "not_now"
 """Codes of our own for errors that this module has to tell apart."""
-ERRORS: tuple[tuple[int, str, type[GatewayError], str, str | None], ...] = (
+ERRORS: tuple[tuple[int, str, Callable[..., GatewayError], str, str | None], ...] = (
     (403, "Forbidden", Rejected, "This API key is not allowed to do that.", FORBIDDEN),
     # the session may also exist and be stopped
     (404, "We didn't find a session", Rejected, "The session is not running.", NOT_NOW),
@@ -86,7 +88,7 @@ ERRORS: tuple[tuple[int, str, type[GatewayError], str, str | None], ...] = (
     ),
     (404, "Session ", NotFound, "The session does not exist.", None),
     *(
-        (404, beginning, Rejected, "The gateway no longer has this file.", None)
+        (404, beginning, partial(Refused, Refusal.FILE_GONE), "", None)
         for beginning in ("File not found", "Cannot GET /api/files/")
     ),
     (422, 'Session "', NotFound, "The session does not exist.", None),
@@ -147,6 +149,7 @@ class Waha(Provider):
         self._reconnections = Reconnections()
         self.messages: WahaMessages = WahaMessages(self._http)
         self.chats = self.number_check = self.downloads = self.messages
+        self.lid_lookup = self.messages
         self.events: WahaEvents = WahaEvents(self._http)
         connect = partial(self.perform, Action.CONNECT)
         self.pairing_codes: WahaPairingCodes = WahaPairingCodes(self._http, connect)

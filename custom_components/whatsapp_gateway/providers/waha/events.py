@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, override
+from typing import TYPE_CHECKING, Any, override
 
 from .. import parsing
 from ..capabilities import Events
-from ..models import BadResponse, InstanceChanged
+from ..models import UNPARSABLE, BadResponse, InstanceChanged
 from ..streams import websocket_messages
 from .received import MESSAGE_EVENTS, parse_message
 
@@ -48,7 +48,7 @@ def _parse_event(message: str | bytes) -> Report | None:
     with suppress(BadResponse):
         event = parsing.mapping(parsing.loads(message))
         if event.get("event") in MESSAGE_EVENTS:
-            return parse_message(event)
+            return _message(event)
         if event.get("event") == STATUS_EVENT:
             payload = parsing.mapping(event.get("payload"))
             return InstanceChanged(
@@ -56,3 +56,10 @@ def _parse_event(message: str | bytes) -> Report | None:
                 has_code=payload.get("status") == "SCAN_QR_CODE",
             )
     return None
+
+
+def _message(event: dict[str, Any]) -> Report:
+    try:
+        return parse_message(event)
+    except BadResponse:
+        return UNPARSABLE

@@ -15,11 +15,10 @@ from urllib.parse import urlencode
 
 from .. import parsing
 from ..base import path_of
-from ..capabilities import Chats, Downloads, Messages, NumberCheck
+from ..capabilities import Chats, Downloads, LidLookup, Messages, NumberCheck
 from ..http import SEND_TIME_LIMIT
 from ..message_parsing import (
     MAX_CHATS,
-    Lids,
     at,
     chat_in_id,
     chats_of,
@@ -36,20 +35,18 @@ from ..messages import (
     to_c_us,
 )
 from ..models import (
-    BadResponse,
-    GatewayError,
-    RateLimited,
+    Refusal,
+    Refused,
     Rejected,
-    Unreachable,
 )
+from ..storage import fetch_file
 from .received import FILES, IDS
 
 if TYPE_CHECKING:
-    from ..http import HttpClient
     from ..messages import Chat, IncomingMessage, Media, OutgoingMessage, SentMessage
 
 LID_TIME_LIMIT = 5.0
-"""Seconds for the number of one person; the message waits so long."""
+"""Seconds for the number of one person: the messages of the chat wait so long."""
 ROUTES = {
     MessageKind.IMAGE: "/api/sendImage",
     MessageKind.VIDEO: "/api/sendVideo",
@@ -62,17 +59,14 @@ SENT_CHATS = (("key", "remoteJid"), ("id", "remote"))
 """Where the engines NOWEB and WEBJS have the chat of a message that was sent."""
 GROUP_IDS = (("id",), ("id", "_serialized"), ("JID",))
 GROUP_NAMES = ("subject", "name", "Name")
+DOWNLOAD_SETTING = "WHATSAPP_DOWNLOAD_MEDIA"
+"""The setting that lets the server download the files of messages."""
 MAX_PEOPLE = 500
 """Number of chats among which people are looked for."""
 
 
-class WahaMessages(Messages, Chats, NumberCheck, Downloads):
+class WahaMessages(Messages, Chats, NumberCheck, Downloads, LidLookup):
     """The messages, chats and files of a server."""
-
-    @override
-    def __init__(self, http: HttpClient) -> None:
-        super().__init__(http)
-        self._lids = Lids()
 
     @override
     async def _send(
@@ -109,35 +103,33 @@ class WahaMessages(Messages, Chats, NumberCheck, Downloads):
         return parse_check(answer.json(), phone_number)
 
     @override
-    async def resolve_lids(self, message: IncomingMessage) -> IncomingMessage:
-        for lid in self._lids.unknown(message):
-            try:
-                person = await self._person(message, lid)
-            except (RateLimited, Unreachable):
-                self._lids.ask_again(message.instance_id, lid)
-            except GatewayError:
-                # the gateway doesn't know the number
-                continue
-            else:
-                self._lids.learn(message.instance_id, lid, person)
-        return self._lids.resolve(message)
+    async def find_number(self, instance_id: str, lid: str) -> str | None:
+        """Return the chat ID of the person behind a LID.
 
-    async def _person(self, message: IncomingMessage, lid: str) -> str:
-        """Return the chat ID of the person behind a LID."""
-        path = path_of(path_of("/api", message.instance_id, "/lids"), lid)
+        An engine without a list of LIDs refuses this.
+        """
+        path = path_of(path_of("/api", instance_id, "/lids"), lid)
         answer = await self._http.get(path, time_limit=LID_TIME_LIMIT)
         return parse_lid(answer.json())
 
     @override
     async def download(self, message: IncomingMessage) -> bytes:
-        """Return the file of a message, which the server may keep for minutes only."""
-        path = _checked_path(message)
+        """Return the file of a message, which the server may keep for minutes only.
+
+        `message.media` is a path on the server, or the address in a storage (S3) that
+        the server uses.
+        """
+        if (media := message.media) is None:
+            raise Refused(Refusal.FILE_NOT_DOWNLOADED, setting=DOWNLOAD_SETTING)
+        page_ok = message.kind is MessageKind.DOCUMENT
+        if not media.startswith(FILES):
+            return await fetch_file(self._http.open_session(), media, page_ok=page_ok)
         answer = await self._http.request(
             "GET",
-            path,
+            media,
             time_limit=SEND_TIME_LIMIT,
             max_body=MAX_MEDIA,
-            page_ok=message.kind is MessageKind.DOCUMENT,
+            page_ok=page_ok,
         )
         return answer.body
 
@@ -220,19 +212,9 @@ def parse_groups(payload: Any) -> list[Chat]:
     return chats_of(parsing.rows(payload), GROUP_IDS, GROUP_NAMES)
 
 
-def _checked_path(message: IncomingMessage) -> str:
-    """Return the path of the file of a message; raises `Rejected`."""
-    if message.media is None or not message.media.startswith(FILES):
-        raise Rejected("The gateway has not kept the file of this message.")
-    return message.media
-
-
-def parse_lid(payload: Any) -> str:
-    """Return the chat ID of the person behind a LID; raises `BadResponse`."""
-    chat = first_chat(at(payload, "pn"))
-    if chat is None:
-        raise BadResponse("No phone number")
-    return chat
+def parse_lid(payload: Any) -> str | None:
+    """Return the chat ID of the person behind a LID, None if it isn't known."""
+    return first_chat(at(payload, "pn"))
 
 
 def parse_check(payload: Any, digits: str) -> str | None:

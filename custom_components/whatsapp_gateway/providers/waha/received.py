@@ -6,7 +6,8 @@ from the source code of the server.
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from yarl import URL
@@ -15,7 +16,6 @@ from .. import parsing
 from ..message_parsing import (
     MAX_MIME_TYPE,
     MAX_NAME,
-    MAX_TEXT,
     at,
     chat_in_id,
     chat_of,
@@ -24,14 +24,28 @@ from ..message_parsing import (
     first_at,
     first_chat,
     identifier,
-    is_broadcast,
+    is_broadcast_list,
+    is_public,
     kind_of_file,
     member_in_id,
     moment,
     optional_identifier,
+    optional_moment,
+    same_people,
+    visible_text,
 )
-from ..message_types import Content, content_of
+from ..message_types import (
+    Content,
+    content_of,
+    kind_of_word,
+    mentions_of,
+    shown,
+)
 from ..messages import GROUP, IncomingMessage, MessageEvent, MessageKind
+from ..models import Skipped
+
+if TYPE_CHECKING:
+    type Pairs = tuple[tuple[str, str], ...]
 
 MESSAGE_EVENT = "message.any"
 """Of received messages and own ones."""
@@ -45,46 +59,36 @@ SENDER_NAMES = (
     ("_data", "notifyName"),
 )
 """Where the engines GOWS, NOWEB and WEBJS have the name of the sender."""
-KINDS_BY_WORD = {
-    "chat": MessageKind.TEXT,
-    "image": MessageKind.IMAGE,
-    "video": MessageKind.VIDEO,
-    "audio": MessageKind.AUDIO,
-    "ptt": MessageKind.VOICE,
-    "document": MessageKind.DOCUMENT,
-    "sticker": MessageKind.STICKER,
-    "location": MessageKind.LOCATION,
-    "vcard": MessageKind.CONTACT,
-    "multi_vcard": MessageKind.CONTACT,
-    "poll_creation": MessageKind.POLL,
-}
-"""The words of the engines WEBJS and WPP."""
 NO_TEXT = {MessageKind.LOCATION, MessageKind.CONTACT}
 """Their text may be a picture or a whole address card."""
 
 
-def parse_message(event: dict[str, Any]) -> IncomingMessage | None:
-    """Return the message or reaction of an event, None if it is none for the user.
+def parse_message(event: dict[str, Any]) -> IncomingMessage | Skipped:
+    """Return the message or reaction of an event, or why it is none for the user.
 
-    What the server knows to be sent by its API is skipped, and broadcasts. Raises
-    `BadResponse`.
+    What the server knows to be sent by its API is skipped, and what isn't sent to
+    chosen people. Raises `BadResponse`.
     """
     payload = parsing.mapping(event.get("payload"))
     from_me = payload.get("fromMe") is True
     if from_me and payload.get("source") == "api":
-        return None
+        return Skipped("sent_by_api")
     message_id = identifier(first_at(payload, *IDS))
     chat = _chat(payload, message_id, from_me=from_me)
+    if isinstance(chat, Skipped):
+        return chat
     content = _received(payload)
-    if chat is None or content is None:
-        return None
+    if isinstance(content, Skipped):
+        return content
     is_reaction = event.get("event") == REACTION_EVENT
     if content.is_reaction and not is_reaction:
         # there is an event of its own about it
-        return None
+        return Skipped("reactionMessage")
     sender = _member(payload, message_id) if chat.endswith(GROUP) else chat
     name = None if from_me else first_at(payload, *SENDER_NAMES)
     own = MessageEvent.SENT_BY_PHONE if from_me else MessageEvent.RECEIVED
+    url = _url_of_file(payload)
+    me = at(event, "me", "id"), at(event, "me", "lid")
     return IncomingMessage(
         event=MessageEvent.REACTION if is_reaction else own,
         instance_id=parsing.text(event, "session"),
@@ -93,32 +97,40 @@ def parse_message(event: dict[str, Any]) -> IncomingMessage | None:
         chat_id=chat,
         kind=content.kind,
         sent_at=moment(payload.get("timestamp"), event.get("timestamp")),
+        reported_at=optional_moment(event.get("timestamp")),
         sender_id=None if from_me else sender,
         sender_name=cut(name, MAX_NAME) or None,
         text=content.text,
         reply_to=content.reply_to,
         mime_type=content.mime_type,
         filename=content.filename,
-        has_media=content.has_media,
-        media=_path_of_file(at(payload, "media", "url")),
+        media=url if content.is_file else None,
+        mentions=content.mentions,
+        own_ids=tuple(filter(None, map(chat_of, me))),
+        same_people=same_people(me, *_pairs(payload, from_me=from_me)),
     )
 
 
-def _chat(payload: dict[str, Any], message_id: str, *, from_me: bool) -> str | None:
+def _chat(payload: dict[str, Any], message_id: str, *, from_me: bool) -> str | Skipped:
     """Return the chat of a message, which is also a part of its ID.
 
-    A broadcast or a channel has none. The engines differ in what `from` and `to` are
-    in a group: the group, the person who writes or reacts, or the linked number.
+    The engines differ in what `from` and `to` are in a group: the group, the person who
+    writes or reacts, or the linked number. What comes by a broadcast list is a message
+    of its sender.
     """
     part = chat_in_id(message_id)
     author, to = payload.get("from"), payload.get("to")
-    if is_broadcast(part, author, to):
+    if is_public(part, author, to):
         # one of the others may be a person
-        return None
+        return Skipped("broadcast")
     for chat in map(chat_of, (part, author, to)):
         if chat and chat.endswith(GROUP):
             return chat
-    return first_chat(part, to) if from_me else first_chat(author, part)
+    if is_broadcast_list(part, author, to):
+        found = None if from_me else _member(payload, message_id)
+        return found or Skipped("broadcast")
+    found = first_chat(part, to) if from_me else first_chat(author, part)
+    return found or Skipped("no_chat")
 
 
 def _member(payload: dict[str, Any], message_id: str) -> str | None:
@@ -127,64 +139,109 @@ def _member(payload: dict[str, Any], message_id: str) -> str | None:
     return first_chat(*(one for one in found if not str(one).endswith(GROUP)))
 
 
-def _received(payload: dict[str, Any]) -> Content | None:
-    """Return the content of a message, None if people see nothing of it."""
+def _pairs(payload: dict[str, Any], *, from_me: bool) -> list[tuple[Any, Any]]:
+    """Return pairs of members that are different IDs of one person, by the engine."""
+    info, key = at(payload, "_data", "Info"), at(payload, "_data", "key")
+    pairs = [
+        (at(info, "Sender"), at(info, "SenderAlt")),
+        (at(key, "remoteJid"), at(key, "remoteJidAlt")),
+        (at(key, "participant"), at(key, "participantAlt")),
+        (at(key, "participant"), at(key, "participantPn")),
+        (at(key, "participantLid"), at(key, "participant")),
+    ]
+    if from_me:
+        return [*pairs, (at(info, "Chat"), at(info, "RecipientAlt"))]
+    return [
+        *pairs,
+        (at(key, "remoteJid"), at(key, "senderPn")),
+        (at(key, "remoteJid"), at(key, "senderLid")),
+        (payload.get("participant") or payload.get("from"), payload.get("pn")),
+        (payload.get("from"), at(payload, "_data", "pn")),
+    ]
+
+
+def _received(payload: dict[str, Any]) -> Content | Skipped:
+    """Return the content of a message, or why people see nothing of it."""
     if isinstance(reaction := payload.get("reaction"), dict):
         return Content(
             kind=MessageKind.OTHER,
-            text=cut(reaction.get("text"), MAX_TEXT),
+            text=visible_text(reaction.get("text")),
             reply_to=optional_identifier(reaction.get("messageId")),
             is_reaction=True,
         )
     data = payload.get("_data")
     raw = at(data, "Message") or at(data, "message")
-    engine = content_of(raw)
-    if isinstance(raw, dict) and engine is None:
-        return None
-    if engine is not None and engine.is_reaction:
-        return engine
-    kind = engine.kind if engine else _kind(payload)
-    text = cut(payload.get("body"), MAX_TEXT)
-    if kind in NO_TEXT or not text:
-        text = engine.text if engine else cut(_name_of_place(payload), MAX_TEXT)
+    if isinstance(raw, dict):
+        content = content_of(raw)
+        if isinstance(content, Skipped) or content.is_reaction:
+            return content
+        return _completed(payload, content)
+    kind = _kind(payload)
+    if isinstance(kind, Skipped):
+        return kind
+    mentioned = at(data, "mentionedJidList") or payload.get("mentionedIds")
+    place = first_at(payload, ("location", "name"), ("location", "description"))
+    bare = Content(kind=kind, text=visible_text(place), mentions=mentions_of(mentioned))
+    return shown(_completed(payload, bare))
+
+
+def _completed(payload: dict[str, Any], content: Content) -> Content:
+    """Return a content with what all engines tell in the same form."""
+    body = "" if content.kind in NO_TEXT else visible_text(payload.get("body"))
     media = payload.get("media")
     reply = first_at(payload, ("replyTo", "id"))
-    return Content(
-        kind=kind,
-        text=text,
-        reply_to=optional_identifier(reply) or (engine.reply_to if engine else None),
-        mime_type=cut(at(media, "mimetype"), MAX_MIME_TYPE)
-        or (engine.mime_type if engine else None),
+    content = replace(
+        content,
+        text=body or content.text,
+        reply_to=optional_identifier(reply) or content.reply_to,
+    )
+    if not content.is_file:
+        return content
+    url = parsing.optional_text(media, "url") if isinstance(media, dict) else None
+    return replace(
+        content,
+        mime_type=cut(at(media, "mimetype"), MAX_MIME_TYPE) or content.mime_type,
         filename=file_name(at(media, "filename"))
-        or (engine.filename if engine else None),
+        or content.filename
+        or file_name(_path_of(url)),
     )
 
 
-def _name_of_place(payload: dict[str, Any]) -> Any:
-    return first_at(payload, ("location", "name"), ("location", "description"))
-
-
-def _kind(payload: dict[str, Any]) -> MessageKind:
+def _kind(payload: dict[str, Any]) -> MessageKind | Skipped:
     """Return what a message is if the engine doesn't say it in WhatsApp's own form."""
-    word = first_at(payload, ("_data", "type"))
-    if (kind := KINDS_BY_WORD.get(word)) is not None:
-        return kind
+    if (word := at(payload, "_data", "type")) is not None:
+        return kind_of_word(word)
     if isinstance(payload.get("location"), dict):
         return MessageKind.LOCATION
     if payload.get("vCards"):
         return MessageKind.CONTACT
     if payload.get("hasMedia") is True:
         return kind_of_file(first_at(payload, ("media", "mimetype")))
-    return MessageKind.TEXT if payload.get("body") else MessageKind.OTHER
+    return MessageKind.TEXT if payload.get("body") else Skipped("no_content")
 
 
-def _path_of_file(url: Any) -> str | None:
-    """Return the path of a file on the server, which writes a wrong host before it."""
-    try:
-        path = URL(url).path
-    except (IndexError, TypeError, ValueError):
-        # yarl raises an IndexError for some addresses with brackets
+def _url_of_file(payload: dict[str, Any]) -> str | None:
+    """Return where a file is: a path on the server, or an address elsewhere.
+
+    The server writes a wrong host before its own paths. A store of files (S3) has
+    another host and its own authorization in the address.
+    """
+    media = payload.get("media")
+    url = at(media, "url")
+    if (path := _path_of(url)) is None:
         return None
+    if isinstance(at(media, "s3"), dict):
+        return str(url)
     _, found, name = path.partition(FILES)
     is_safe = found and name and not {".", "..", ""} & {*name.split("/")}
     return FILES + quote(name) if is_safe else None
+
+
+def _path_of(url: Any) -> str | None:
+    """Return the path of a web address, None for anything else."""
+    try:
+        parsed = URL(url)
+    except (IndexError, TypeError, ValueError):
+        # yarl raises an IndexError for some addresses with brackets
+        return None
+    return parsed.path if parsed.scheme in {"http", "https", ""} else None

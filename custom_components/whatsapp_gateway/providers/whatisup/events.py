@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, override
+from typing import TYPE_CHECKING, Any, override
 
 from .. import parsing
 from ..capabilities import Events
-from ..models import BadResponse, InstanceChanged
+from ..models import UNPARSABLE, BadResponse, InstanceChanged
 from ..streams import server_sent_events
 from .messages import MESSAGE_EVENTS, parse_message
 
@@ -58,6 +58,12 @@ def _parse_event(data: bytes | str, *, receives: bool) -> Report | None:
                 instance_id=parsing.text(merged, key), has_code=name == CODE_EVENT
             )
         if receives and name in MESSAGE_EVENTS:
-            instance_id = parsing.text(merged, key)
-            return parse_message(merged, name, instance_id)
+            return _message(merged, name, key)
     return None
+
+
+def _message(event: dict[str, Any], name: str, key: str) -> Report:
+    try:
+        return parse_message(event, name, parsing.text(event, key))
+    except BadResponse:
+        return UNPARSABLE

@@ -14,20 +14,22 @@ from ..capabilities import Messages
 from ..message_parsing import (
     MAX_MIME_TYPE,
     MAX_NAME,
-    MAX_TEXT,
     at,
     cut,
     file_name,
     first_at,
     first_chat,
     identifier,
-    is_broadcast,
+    is_broadcast_list,
+    is_public,
     kind_of_file,
     moment,
     optional_identifier,
+    same_people,
     sent_message,
+    visible_text,
 )
-from ..message_types import FILES
+from ..message_types import Content, shown, skipped_type
 from ..messages import (
     GROUP,
     IncomingMessage,
@@ -36,6 +38,7 @@ from ..messages import (
     SendRequest,
     digits_or_id,
 )
+from ..models import Skipped
 
 if TYPE_CHECKING:
     from ..messages import OutgoingMessage, SentMessage
@@ -66,16 +69,43 @@ KINDS = {
     "contact": MessageKind.CONTACT,
     "contacts": MessageKind.CONTACT,
     "poll": MessageKind.POLL,
+    "poll_creation": MessageKind.POLL,
+    "list_response": MessageKind.TEXT,
+    "button_response": MessageKind.TEXT,
+    "buttons_response": MessageKind.TEXT,
+    "button_reply": MessageKind.TEXT,
+    "list_reply": MessageKind.TEXT,
+    "template_button_reply": MessageKind.TEXT,
+    "interactive": MessageKind.TEXT,
+    "interactive_response": MessageKind.TEXT,
+    "buttons": MessageKind.TEXT,
+    "list": MessageKind.TEXT,
+    "template": MessageKind.TEXT,
+    "event": MessageKind.OTHER,
+    "group_invite": MessageKind.OTHER,
+    "product": MessageKind.OTHER,
+    "order": MessageKind.OTHER,
 }
+"""What people see, by the type of a message; the types are not documented."""
 IDS = (("message_id",), ("id",), ("event_id",))
 REACTION_IDS = (("event_id",), ("id",), ("message_id",))
 CHATS = (("chat_id",), ("chat",), ("group_id",))
 SENDERS = (("participant",), ("author",), ("sender",))
 NAMES = (("push_name",), ("from_name",), ("sender_name",), ("name",))
-TEXTS = (("body",), ("body", "text"), ("body", "caption"), ("text",), ("caption",))
+TEXTS = (
+    ("body",),
+    ("body", "text"),
+    ("body", "caption"),
+    ("body", "title"),
+    ("body", "body", "text"),
+    ("body", "name"),
+    ("text",),
+    ("caption",),
+)
 REPLIES = (("quoted_message_id",), ("reply_to",), ("body", "quoted_message_id"))
 EMOJIS = (("emoji",), ("reaction",), ("reaction", "emoji"), ("reaction", "text"))
 REACTED = (("target_message_id",), ("reaction", "message_id"), ("message_id",))
+PNS = ("sender_pn", "from_pn", "pn")
 MEMBERS = ("mime_type", "mimetype"), ("filename", "file_name")
 
 
@@ -106,41 +136,84 @@ def _content(message: OutgoingMessage) -> dict[str, Any]:
 
 def parse_message(
     data: dict[str, Any], name: str, instance_id: str
-) -> IncomingMessage | None:
-    """Return the message of an event, None if it is none for the user.
+) -> IncomingMessage | Skipped:
+    """Return the message of an event, or why it is none for the user.
 
     `data` has the members of the event and of what is nested in it. Raises
     `BadResponse`.
     """
-    author = first_at(data, ("from",))
-    chat = first_chat(author)
-    if is_broadcast(*(at(data, *path) for path in CHATS)):
-        return None
-    if chat is None or data.get("from_me") is True:
-        return None
-    sender: str | None = chat
-    if chat.endswith(GROUP):
-        sender = first_chat(first_at(data, *SENDERS))
-    elif (group := first_chat(first_at(data, *CHATS))) and group.endswith(GROUP):
-        chat = group
+    if data.get("from_me") is True:
+        return Skipped("from_me")
+    chat = _chat(data)
     is_reaction = name == REACTION
-    kind = MessageKind.OTHER if is_reaction else _kind(data)
-    texts, replies = (EMOJIS, REACTED) if is_reaction else (TEXTS, REPLIES)
-    mime_types, filenames = MEMBERS
+    content = _reaction(data) if is_reaction else _received(data)
+    if isinstance(chat, Skipped):
+        return chat
+    if isinstance(content, Skipped):
+        return content
+    sender = first_chat(first_at(data, *SENDERS)) if chat.endswith(GROUP) else chat
+    if chat.endswith(GROUP) and sender is None:
+        # the group isn't in the member for the sender
+        sender = first_chat(_person(data))
     return IncomingMessage(
         event=MESSAGE_EVENTS[name],
         instance_id=instance_id,
         id=identifier(first_at(data, *(REACTION_IDS if is_reaction else IDS))),
         chat_id=chat,
-        kind=kind,
+        kind=content.kind,
         sent_at=moment(*map(data.get, ("received_at", "timestamp", "occurred_at"))),
         sender_id=sender,
         sender_name=cut(first_at(data, *NAMES), MAX_NAME) or None,
-        text=cut(first_at(data, *texts), MAX_TEXT),
-        reply_to=optional_identifier(first_at(data, *replies)),
-        mime_type=cut(_of_file(data, mime_types), MAX_MIME_TYPE) or None,
-        filename=file_name(_of_file(data, filenames)),
-        has_media=kind in FILES,
+        text=content.text,
+        reply_to=content.reply_to,
+        mime_type=content.mime_type,
+        filename=content.filename,
+        same_people=same_people(*((data.get("from"), data.get(key)) for key in PNS)),
+    )
+
+
+def _chat(data: dict[str, Any]) -> str | Skipped:
+    """Return the chat of a message; a broadcast list's is that of its sender."""
+    author, others = data.get("from"), [at(data, *path) for path in CHATS]
+    if is_public(author, *others):
+        return Skipped("broadcast")
+    if is_broadcast_list(author):
+        return first_chat(first_at(data, *SENDERS)) or Skipped("broadcast")
+    chat = first_chat(author)
+    if chat is None:
+        return Skipped("no_chat")
+    group = first_chat(*others)
+    return group if group and group.endswith(GROUP) else chat
+
+
+def _person(data: dict[str, Any]) -> Any:
+    """Return who has written, if the member for that isn't the group."""
+    author = first_chat(data.get("from"))
+    return author if author and not author.endswith(GROUP) else None
+
+
+def _reaction(data: dict[str, Any]) -> Content:
+    return Content(
+        kind=MessageKind.OTHER,
+        text=visible_text(first_at(data, *EMOJIS)),
+        reply_to=optional_identifier(first_at(data, *REACTED)),
+        is_reaction=True,
+    )
+
+
+def _received(data: dict[str, Any]) -> Content | Skipped:
+    kind = _kind(data)
+    if isinstance(kind, Skipped):
+        return kind
+    mime_types, filenames = MEMBERS
+    return shown(
+        Content(
+            kind=kind,
+            text=visible_text(first_at(data, *TEXTS)),
+            reply_to=optional_identifier(first_at(data, *REPLIES)),
+            mime_type=cut(_of_file(data, mime_types), MAX_MIME_TYPE) or None,
+            filename=file_name(_of_file(data, filenames)),
+        )
     )
 
 
@@ -151,10 +224,11 @@ def _of_file(data: dict[str, Any], names: tuple[str, ...]) -> Any:
     )
 
 
-def _kind(data: dict[str, Any]) -> MessageKind:
+def _kind(data: dict[str, Any]) -> MessageKind | Skipped:
+    """Return what people see of a message."""
     word = first_at(data, ("body", "type"), ("type",), ("message_type",))
     if word is not None:
-        return KINDS.get(word.lower(), MessageKind.OTHER)
+        return KINDS.get(word.lower()) or skipped_type(word)
     if first_at(data, ("body", "media_url"), ("media_url",)):
         return kind_of_file(_of_file(data, MEMBERS[0]))
-    return MessageKind.TEXT if at(data, "body") else MessageKind.OTHER
+    return MessageKind.TEXT if first_at(data, *TEXTS) else Skipped("no_content")

@@ -1,0 +1,301 @@
+"""What WhatsApp shows becomes an event, and nothing else does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import homeassistant.components.hassio  # noqa: F401  not importable in frozen time
+
+from tests.harness.facts import SUPPORTED, needs
+from tests.harness.receiving import Receiving, start
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+    from pytest_homeassistant_custom_component.common import MockConfigEntry
+    from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+    from tests.gateways import Gateway
+    from tests.harness.clock import Clock
+
+SOON = 0.5
+"""Seconds until a message is shown, at most."""
+SECRET = {"encPayload": "mFt=", "encIv": "40w="}
+IMAGE = {"imageMessage": {"mimetype": "image/jpeg", "caption": "hi"}}
+TEXT = {"extendedTextMessage": {"text": "hi"}}
+ANSWER = {"contextInfo": {"stanzaId": "3EB0F1"}}
+GO_ANSWER = {"contextInfo": {"stanzaID": "3EB0F1"}}
+
+SILENT: list[dict[str, Any]] = [
+    # a change of another message
+    {"secretEncryptedMessage": SECRET | {"secretEncType": 2}, "messageContextInfo": {}},
+    {"secretEncryptedMessage": SECRET | {"secretEncType": "MESSAGE_EDIT"}},
+    {"editedMessage": {"message": {"protocolMessage": {"type": 14}}}},
+    {"protocolMessage": {"type": "REVOKE"}},
+    {"protocolMessage": {"type": 0}, "messageContextInfo": {}},
+    {"encEventResponseMessage": SECRET},
+    {"encReactionMessage": SECRET},
+    {"encCommentMessage": SECRET},
+    {"pollUpdateMessage": {"vote": SECRET}},
+    {"pollAddOptionMessage": {"pollOption": {"optionName": "x"}}},
+    {"pollResultSnapshotMessage": {"name": "Pizza?"}},
+    {"pinInChatMessage": {"type": 1}},
+    {"keepInChatMessage": {"keepType": 1}},
+    {"scheduledCallEditMessage": {"editType": 1}},
+    {"cancelPaymentRequestMessage": {"key": {"id": "3A00"}}},
+    {"declinePaymentRequestMessage": {"key": {"id": "3A00"}}},
+    # a call, a key, an entry of the system
+    {"call": {"callKey": "MDAx"}},
+    {"bcallMessage": {"sessionId": "x"}},
+    {"callLogMesssage": {"isVideo": False}},
+    {"senderKeyDistributionMessage": {"groupId": "1203@g.us"}},
+    {"fastRatchetKeySenderKeyDistributionMessage": {"groupId": "1203@g.us"}},
+    {"stickerSyncRmrMessage": {"filehash": ["x"]}},
+    {"messageHistoryNotice": {}},
+    {"messageHistoryBundle": {"mimetype": "x"}},
+    {"placeholderMessage": {"type": 0}},
+    {"requestPhoneNumberMessage": {}},
+    {"statusNotificationMessage": {"type": 1}},
+    {"limitSharingMessage": {"sharingLimited": True}},
+    {"aMessageOfTheFuture": {"text": "hi"}},
+    {"messageContextInfo": {}},
+    {},
+    # the pictures of an album are messages of their own
+    {"albumMessage": {"expectedImageCount": 3}, "messageContextInfo": {}},
+    # nothing to see
+    {"conversation": ""},
+    {"conversation": None},
+    {"conversation": "   "},
+    {"conversation": "\n\t"},
+    {"conversation": "\u200e"},
+    {"conversation": "\u2800\u3164\ufe0f"},
+    {"extendedTextMessage": {"text": ""}},
+    {"extendedTextMessage": {"text": "\u200b \u2060"}},
+    {"listResponseMessage": {"singleSelectReply": {"selectedRowId": "x"}}},
+    {"ephemeralMessage": {"message": {"protocolMessage": {"type": 3}}}},
+    {"ephemeralMessage": {"message": {"albumMessage": {}}}},
+    {"viewOnceMessageV2": {}},
+]
+
+
+def inside(wrapper: str, message: dict[str, Any] = TEXT) -> dict[str, Any]:
+    """Return a message in one that only wraps it."""
+    return {wrapper: {"message": message}, "messageContextInfo": {}}
+
+
+SHOWN: list[tuple[dict[str, Any], str, str, str | None]] = [
+    ({"conversation": "hi"}, "text", "hi", None),
+    ({"conversation": " hi "}, "text", " hi ", None),
+    ({"extendedTextMessage": {"text": "hi", **ANSWER}}, "text", "hi", "3EB0F1"),
+    (
+        {"buttonsResponseMessage": {"selectedDisplayText": "Yes", **ANSWER}},
+        "text",
+        "Yes",
+        "3EB0F1",
+    ),
+    (
+        {"buttonsResponseMessage": {"Response": {"SelectedDisplayText": "Yes"}}},
+        "text",
+        "Yes",
+        None,
+    ),
+    (
+        {
+            "listResponseMessage": {
+                "title": "Close the blinds",
+                "description": "all rooms",
+                "singleSelectReply": {"selectedRowID": "blinds"},
+                **GO_ANSWER,
+            }
+        },
+        "text",
+        "Close the blinds",
+        "3EB0F1",
+    ),
+    (
+        {"templateButtonReplyMessage": {"selectedDisplayText": "Yes"}},
+        "text",
+        "Yes",
+        None,
+    ),
+    (
+        {
+            "interactiveResponseMessage": {
+                "body": {"text": "Yes"},
+                "nativeFlowResponseMessage": {"paramsJson": '{"id":"yes"}'},
+            }
+        },
+        "text",
+        "Yes",
+        None,
+    ),
+    (
+        {"templateMessage": {"hydratedTemplate": {"hydratedContentText": "Parcel"}}},
+        "text",
+        "Parcel",
+        None,
+    ),
+    (
+        {
+            "highlyStructuredMessage": {
+                "hydratedHsm": {"hydratedTemplate": {"hydratedContentText": "Parcel"}}
+            }
+        },
+        "text",
+        "Parcel",
+        None,
+    ),
+    ({"interactiveMessage": {"body": {"text": "Code 1"}}}, "text", "Code 1", None),
+    ({"buttonsMessage": {"contentText": "Confirm?"}}, "text", "Confirm?", None),
+    ({"listMessage": {"description": "Choose"}}, "text", "Choose", None),
+    *(
+        ({name: {"name": "Pizza?"}}, "poll", "Pizza?", None)
+        for name in (
+            "pollCreationMessage",
+            "pollCreationMessageV2",
+            "pollCreationMessageV3",
+            "pollCreationMessageV5",
+        )
+    ),
+    (
+        inside("pollCreationMessageV4", {"pollCreationMessage": {"name": "Pizza?"}}),
+        "poll",
+        "Pizza?",
+        None,
+    ),
+    ({"eventMessage": {"name": "Birthday"}}, "other", "Birthday", None),
+    (
+        {"groupInviteMessage": {"groupName": "Family", "caption": "Join us"}},
+        "other",
+        "Join us",
+        None,
+    ),
+    ({"groupInviteMessage": {"groupName": "Family"}}, "other", "Family", None),
+    ({"productMessage": {"product": {"title": "Lamp"}}}, "other", "Lamp", None),
+    ({"orderMessage": {"message": "Two lamps"}}, "other", "Two lamps", None),
+    ({"invoiceMessage": {"note": "Rent"}}, "other", "Rent", None),
+    ({"scheduledCallCreationMessage": {"title": "Call"}}, "other", "Call", None),
+    ({"stickerPackMessage": {"name": "Cats"}}, "other", "Cats", None),
+    (
+        {"sendPaymentMessage": {"noteMessage": {"conversation": "Thanks"}}},
+        "other",
+        "Thanks",
+        None,
+    ),
+    ({"locationMessage": {"name": "Home"}}, "location", "Home", None),
+    ({"contactMessage": {"displayName": "Anna"}}, "contact", "Anna", None),
+    *(
+        (inside(wrapper), "text", "hi", None)
+        for wrapper in (
+            "botInvokeMessage",
+            "commentMessage",
+            "ephemeralMessage",
+            "groupMentionedMessage",
+            "questionMessage",
+            "spoilerMessage",
+        )
+    ),
+    *(
+        (inside(wrapper, IMAGE), "image", "hi", None)
+        for wrapper in (
+            "associatedChildMessage",
+            "eventCoverImage",
+            "imageWithCaptionMessage",
+            "viewOnceMessage",
+            "viewOnceMessageV2",
+            "viewOnceMessageV2Extension",
+        )
+    ),
+    (inside("ephemeralMessage", inside("viewOnceMessage", IMAGE)), "image", "hi", None),
+    (
+        inside("lottieStickerMessage", {"stickerMessage": {"mimetype": "image/webp"}}),
+        "sticker",
+        "",
+        None,
+    ),
+]
+
+
+@pytest.fixture
+async def home(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    hass_client_no_auth: ClientSessionGenerator,
+) -> Receiving:
+    """Return an account that receives messages from everyone."""
+    home = await start(hass, gateway, entry, hass_client_no_auth)
+    await home.choose("everyone")
+    return home
+
+
+@needs("receiving", "whatsapp_form")
+async def test_silent(home: Receiving, clock: Clock) -> None:
+    """What people don't see is counted by its type; the real message is shown."""
+    for number, content in enumerate(SILENT):
+        message_id = f"3EB0{number:08}"
+        for from_me in (False, True):
+            await home.get("", kind="other", content=content, from_me=from_me)
+        await home.get("", kind="other", content=content, message_id=message_id)
+        await clock.run(SOON)
+        assert home.seen == [], content
+        # the same ID, now with the content that was not there yet
+        await home.get("real", message_id=message_id)
+        await clock.run(SOON)
+        assert home.texts == ["real"], content
+        home.seen.clear()
+    skipped = home.account.inbox.skipped
+    assert skipped["albumMessage"] == 6
+    assert skipped["secretEncryptedMessage"] == 6
+    assert skipped["blank"] > 20
+    assert sum(skipped.values()) == 3 * len(SILENT)
+
+
+@needs("receiving", "whatsapp_form")
+async def test_shown(home: Receiving, clock: Clock) -> None:
+    """What people see is an event with its text and what it answers."""
+    for content, kind, text, reply_to in SHOWN:
+        await home.get("", kind="other", content=content)
+        await clock.run(SOON)
+        assert len(home.seen) == 1, content
+        shown = home.last
+        expected = kind, text, reply_to
+        assert (shown["kind"], shown["text"], shown["reply_to"]) == expected, content
+        home.seen.clear()
+    assert not home.account.inbox.skipped
+
+
+@pytest.mark.parametrize(
+    "provider_key", [key for key, kind in SUPPORTED.items() if kind.has("receiving")]
+)
+@pytest.mark.parametrize("text", ["", "   ", "\n", "\u200e", "\u2800"])
+async def test_blank(home: Receiving, clock: Clock, text: str) -> None:
+    """A text with nothing to see is no message, with nothing else a message is."""
+    await home.get(text)
+    await clock.run(SOON)
+    assert home.seen == []
+    await home.get(text, kind="image", media=b"1")
+    await clock.run(SOON)
+    assert (home.last["kind"], home.last["text"]) == ("image", "")
+
+
+@needs("receiving", "whatsapp_form")
+async def test_mentions(home: Receiving, clock: Clock) -> None:
+    """A message tells whether this number is mentioned, by its number or its LID."""
+    group = "120363025246125486@g.us"
+    number = home.session.phone_number
+    for mentioned, is_me in (
+        ([f"{number}@s.whatsapp.net"], True),
+        (["12025550123@s.whatsapp.net"], False),
+        (["12025550123@s.whatsapp.net", f"{number}:7@s.whatsapp.net"], True),
+        ([], False),
+        ("everybody", False),
+        ([None, 7, {}], False),
+    ):
+        context: dict[str, Any] = {"contextInfo": {"mentionedJid": mentioned}}
+        content = {"extendedTextMessage": {"text": "lights off", **context}}
+        arrival = {"chat_id": group, "sender": "12025550123", "content": content}
+        await home.get("", kind="other", **arrival)
+        await clock.run(SOON)
+        assert home.last["mentioned_me"] is is_me, mentioned

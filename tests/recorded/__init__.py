@@ -1,0 +1,1 @@
+"""What real servers have reported, and what people saw of it."""
