@@ -103,9 +103,6 @@ class Account:
         """Follow polls, events and messages until the account is unloaded."""
         entry = self.entry
         entry.async_on_unload(self._async_store_digests)
-        entry.async_on_unload(
-            self.coordinator.async_add_listener(self._async_tell_silence)
-        )
         transport = Transport(
             provider=self.provider,
             check_connected=self.async_check_connected,
@@ -113,6 +110,9 @@ class Account:
         )
         entry.async_on_unload(self._async_end_if_disabled)
         entry.async_on_unload(self.outbox.async_open(transport))
+        entry.async_on_unload(
+            self.coordinator.async_add_listener(self._async_tell_silence)
+        )
         if self.webhook:
             entry.async_on_unload(self.webhook.async_stop)
             self.webhook.async_start(self.coordinator.data)

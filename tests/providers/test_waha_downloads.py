@@ -12,7 +12,9 @@ import pytest
 from yarl import URL
 
 import homeassistant.components.hassio  # noqa: F401  not importable in frozen time
+from homeassistant.exceptions import HomeAssistantError
 
+from custom_components.whatsapp_gateway.const import DOMAIN
 from custom_components.whatsapp_gateway.providers.messages import (
     MAX_MEDIA,
     IncomingMessage,
@@ -28,12 +30,20 @@ from custom_components.whatsapp_gateway.providers.models import (
     Unreachable,
 )
 from tests.harness.calls import present
+from tests.harness.receiving import start
+from tests.harness.recipients import device_named
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from homeassistant.core import HomeAssistant
+    from pytest_homeassistant_custom_component.common import MockConfigEntry
+    from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
     from custom_components.whatsapp_gateway.providers.base import Provider
     from tests.gateways.waha import WahaGateway
+    from tests.harness.clock import Clock
 
 PICTURE = b"\xff\xd8\xff\xe0 a picture"
 FILE = "/waha/x%20y.jpg?X-Amz-Credential=a%2Fb&X-Amz-Signature=1"
@@ -165,3 +175,40 @@ async def test_closed(provider: Provider, storage: Storage) -> None:
     with pytest.raises(Closed):
         await download(provider, storage.url + FILE)
     assert storage.asked == []
+
+
+async def test_action(
+    hass: HomeAssistant,
+    gateway: WahaGateway,
+    entry: MockConfigEntry,
+    hass_client_no_auth: ClientSessionGenerator,
+    clock: Clock,
+    tmp_path: Path,
+) -> None:
+    """The action tells whether a file was never kept, or isn't kept any more."""
+    home = await start(hass, gateway, entry, hass_client_no_auth)
+    await home.choose("everyone")
+    hass.config.allowlist_external_dirs = {str(tmp_path)}
+    photo = {"kind": "image", "media": PICTURE, "mime_type": "image/jpeg"}
+
+    async def save() -> None:
+        await home.get("Look", **photo)
+        await clock.run(1)
+        data = {
+            "device_id": device_named(hass, entry, "Home").id,
+            "message_id": home.last["message_id"],
+            "path": str(tmp_path / "a.jpg"),
+        }
+        await hass.services.async_call(
+            DOMAIN, "download_media", data, blocking=True, return_response=True
+        )
+
+    gateway.downloads_media = False
+    with pytest.raises(HomeAssistantError, match="WHATSAPP_DOWNLOAD_MEDIA"):
+        await save()
+    gateway.downloads_media, gateway.keeps_files = True, False
+    with pytest.raises(HomeAssistantError, match="no longer has this file"):
+        await save()
+    gateway.keeps_files = True
+    await save()
+    assert (tmp_path / "a.jpg").read_bytes() == PICTURE

@@ -418,6 +418,7 @@ S3 = "https://s3.example.com/waha/x.jpg?X-Amz-Signature=1"
             "door.jpg",
         ),
         ({"url": S3, "s3": {"Bucket": "waha", "Key": "x.jpg"}}, S3, "x.jpg"),
+        ({"url": "/api/files/../x", "s3": {"Key": "x"}}, None, "x"),
     ],
 )
 async def test_files(

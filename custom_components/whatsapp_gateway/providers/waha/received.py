@@ -53,6 +53,7 @@ REACTION_EVENT = "message.reaction"
 MESSAGE_EVENTS = (MESSAGE_EVENT, REACTION_EVENT)
 IDS = (("id",), ("id", "_serialized"), ("key", "id"))
 FILES = "/api/files/"
+ADDRESSES = ("http://", "https://")
 SENDER_NAMES = (
     ("_data", "Info", "PushName"),
     ("_data", "pushName"),
@@ -230,7 +231,7 @@ def _url_of_file(payload: dict[str, Any]) -> str | None:
     url = at(media, "url")
     if (path := _path_of(url)) is None:
         return None
-    if isinstance(at(media, "s3"), dict):
+    if isinstance(at(media, "s3"), dict) and str(url).startswith(ADDRESSES):
         return str(url)
     _, found, name = path.partition(FILES)
     is_safe = found and name and not {".", "..", ""} & {*name.split("/")}
