@@ -56,3 +56,17 @@ async def test_large_messages(
         assert home.account.stream.connections == 1
     else:
         assert set(gateway.webhooks.statuses) == {200}
+
+
+async def test_half_an_emoji(
+    hass: HomeAssistant,
+    gateway: Gateway,
+    entry: MockConfigEntry,
+    hass_client_no_auth: ClientSessionGenerator,
+    clock: Clock,
+) -> None:
+    """A text that was cut in the middle of an emoji is shown."""
+    home = await start(hass, gateway, entry, hass_client_no_auth)
+    await home.choose("everyone")
+    await home.get("Good morning \ud83d")
+    await until(lambda: home.texts == ["Good morning ?"])

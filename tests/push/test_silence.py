@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -224,8 +223,7 @@ async def test_secret_lost(home: Receiving, clock: Clock) -> None:
     headers = endpoint(home).headers
     endpoint(home).headers = {}
     await home.get("lost")
-    await asyncio.sleep(SOON)
-    assert endpoint(home).headers == headers
+    await until(lambda: endpoint(home).headers == headers)
     await home.get("Hello")
     await until(lambda: home.texts == ["Hello"])
     await clock.run(POLL)

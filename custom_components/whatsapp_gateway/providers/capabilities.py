@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from .http import SEND_TIME_LIMIT
 from .models import (
+    UNPARSABLE,
     BadResponse,
     GatewayError,
     InstanceChanged,
@@ -155,7 +156,7 @@ class Reports(Capability):
         try:
             return self.parse(payload)
         except BadResponse:
-            return Skipped("unparsable")
+            return UNPARSABLE
         except Exception as err:  # noqa: BLE001
             return unexpected(err)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64decode
 from contextlib import suppress
 from datetime import UTC, datetime
+import json
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -32,13 +33,16 @@ _FROM_URL_SAFE = str.maketrans("-_", "+/")
 
 def loads(body: bytes | str) -> Any:
     """Parse JSON; raises `BadResponse`."""
-    try:
-        if isinstance(body, bytes):
-            body = body.removeprefix(BYTE_ORDER_MARK)
+    if isinstance(body, bytes):
+        body = body.removeprefix(BYTE_ORDER_MARK)
+    with suppress(ValueError):
         return orjson.loads(body)
-    except ValueError:
-        # not chained: the error holds the body
-        raise BadResponse("Not JSON") from None
+    with suppress(ValueError, RecursionError):
+        # a text that was cut may end with half an emoji, which orjson refuses
+        text = json.dumps(json.loads(body), ensure_ascii=False)
+        return orjson.loads(text.encode(errors="replace"))
+    # not chained: the errors hold the body
+    raise BadResponse("Not JSON")
 
 
 def dumps(body: Mapping[str, Any]) -> bytes:

@@ -12,7 +12,7 @@ from homeassistant.components.webhook import async_generate_path
 from homeassistant.helpers.network import NoURLAvailableError, get_url
 
 from ..providers.http import MAX_FRAME
-from ..providers.models import Skipped
+from ..providers.models import UNPARSABLE, Skipped
 
 if TYPE_CHECKING:
     from aiohttp.web import Request
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_DISCARDED = 4 * MAX_FRAME
 """Number of bytes of a call that are read so that its sender gets an answer."""
 PIECE = 1024 * 1024
-BROKEN = Skipped("unparsable")
+BROKEN = UNPARSABLE
 
 
 async def async_read(request: Request) -> bytes | Skipped:
