@@ -71,4 +71,5 @@ def async_end_sending(hass: HomeAssistant, entry_id: str) -> None:
     """Send nothing more for an account that is removed or disabled."""
     if memory := hass.data.get(MEMORIES, {}).get(entry_id):
         memory.outbox.async_end()
-    hass.data[MEDIA_VIEW].async_withdraw(entry_id)
+    if view := hass.data.get(MEDIA_VIEW):
+        view.async_withdraw(entry_id)
