@@ -174,7 +174,7 @@ async def named(hass: HomeAssistant) -> AsyncIterator[Named]:
     """Return a web server that names files."""
     server = Named()
     app = web.Application()
-    app.router.add_get("/{path}", server.handle)
+    app.router.add_get("/{path:.*}", server.handle)
     async with TestServer(app) as running:
         server.url = str(running.make_url("/"))
         hass.config.allowlist_external_urls = {server.url}
@@ -340,7 +340,7 @@ async def test_caption(home: FileHome) -> None:
 
 @needs("messages")
 async def test_empty_file(
-    home: FileHome, sources: dict[str, Any], server: str, tmp_path: Path
+    sources: dict[str, Any], home: FileHome, server: str, tmp_path: Path
 ) -> None:
     """A file without content isn't sent, wherever it is."""
     empty = home.write("empty.jpg", b"")
@@ -364,6 +364,7 @@ async def test_empty_file(
     [
         ("a.php", {}, "a.jpg"),
         ("a", {}, "a.jpg"),
+        ("", {}, "file.jpg"),
         ("a.jpeg", {}, "a.jpeg"),
         ("a.JPEG", {}, "a.JPEG"),
         ("a.png", {}, "a.jpg"),

@@ -187,9 +187,9 @@ def _with_extension(name: str, mime_type: str) -> str:
     """Return the name of a downloaded file with an extension that fits its type."""
     mime_type = USUAL_NAMES.get(mime_type, mime_type)
     extension = mimetypes.guess_extension(mime_type, strict=False)
-    if extension is None or mime_type in GENERAL_TYPES:
-        return name
     current = PurePosixPath(name).suffix
+    if not current or extension is None or mime_type in GENERAL_TYPES:
+        return name
     if current.lower() in mimetypes.guess_all_extensions(mime_type, strict=False):
         return name
     # what has only digits is a date or a version
