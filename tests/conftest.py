@@ -155,6 +155,18 @@ def not_due(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[
+    None, pytest.TestReport, pytest.TestReport
+]:
+    """Let workers report what they have logged: half an emoji can't be sent."""
+    report = yield
+    report.sections = [
+        (name, text.encode(errors="replace").decode()) for name, text in report.sections
+    ]
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Function) -> Generator[None]:
     """Look for secrets at the end of each test, while its Home Assistant is there."""
     yield

@@ -13,6 +13,7 @@ from custom_components.whatsapp_gateway.messages.inbox import Inbox
 from custom_components.whatsapp_gateway.messages.memory import async_memory_of
 from custom_components.whatsapp_gateway.messages.number_check import CheckedNumbers
 from custom_components.whatsapp_gateway.messages.outbox import Outbox, Transport
+from custom_components.whatsapp_gateway.messages.people import People
 from custom_components.whatsapp_gateway.messages.sent import SentMessages
 from custom_components.whatsapp_gateway.problems import Problems
 from custom_components.whatsapp_gateway.providers.messages import (
@@ -129,7 +130,7 @@ async def test_outbox(
     async def check_key() -> bool:
         return True
 
-    outbox = Outbox(hass, SentMessages(), CheckedNumbers())
+    outbox = Outbox(hass, SentMessages(People()), CheckedNumbers())
     transport = Transport(provider=provider, check_connected=check, check_key=check_key)
     message = OutgoingMessage(text="Hello")
     sending = asyncio.create_task(

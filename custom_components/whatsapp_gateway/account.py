@@ -179,7 +179,7 @@ class Account:
         polled = self.coordinator.last_update_success
         if polled and self.inbox.receive is not Receive.NO:
             if self.stream:
-                reason = None if self.stream.connected else Reason.STREAM
+                reason = None if self.stream.is_stable else Reason.STREAM
             elif self.webhook:
                 reason, concerned = self.webhook.silence
         instances = self.coordinator.data.values()

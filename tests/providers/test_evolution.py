@@ -1189,7 +1189,7 @@ async def test_keys_of_reactions(
         ("3EB0", {"remoteJid": GROUP, "fromMe": False, "participant": "9@lid"}),
         ("unknown", {"remoteJid": CHAT, "fromMe": False}),
     ):
-        key = provider.messages._keys.get(("home", message_id or ""))
+        key = provider.messages._keys.get(("home", message_id or "", GROUP))
         message = OutgoingMessage(reaction="👍", reply_to=message_id)
         call = send_request("my home", CHAT, message, key)
         assert call.path == "/message/sendReaction/my%20home"

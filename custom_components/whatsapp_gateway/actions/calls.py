@@ -118,13 +118,16 @@ def destinations_by_address(
     account, instance = instance_of(hass, device_id)
     country = hass.config.country
     destinations: dict[str, Destination] = {}
-    for address in addresses:
+    for number, address in enumerate(addresses, 1):
         name = masked(address)
         try:
             chat = parse_chat(address, country)
         except ValueError as err:
             example = example_of(country)
             raise invalid("invalid_recipient", to=name, example=example) from err
+        if name in {one.name for one in destinations.values()}:
+            # two numbers may have the same end
+            name = f"{name} (#{number})"
         destination = Destination(
             account=account,
             instance_id=instance.id,

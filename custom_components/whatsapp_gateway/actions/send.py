@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 import logging
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.components.notify import DATA_COMPONENT
@@ -24,7 +25,8 @@ from ..messages.media import (
     send_as,
 )
 from ..messages.media_view import MEDIA_VIEW
-from ..messages.replies import SkipReason
+from ..messages.outbox import MAX_WAIT_SECONDS
+from ..messages.replies import SkipReason, digest_of
 from ..providers.models import Feature
 from ..texts import async_explain, failed, invalid, is_maybe_sent
 from .calls import (
@@ -72,13 +74,20 @@ class Outgoing:
     data: Mapping[str, Any]
     mentions: tuple[str, ...]
     file: MessageFile | None
+    give_up_at: float = field(default_factory=lambda: monotonic() + MAX_WAIT_SECONDS)
+    """Until when it may wait, of the monotonic clock."""
 
-    async def loaded(self, hass: HomeAssistant) -> OutgoingMessage:
-        """Return the message with its file, to compare it with others."""
+    async def digest(self, destination: Destination) -> int:
+        """Return a digest of the message, also of its file, to compare it with others.
+
+        Raises a translated error if there is no room for it, or no file.
+        """
+        account = destination.account
+        account.outbox.check_room(destination.instance_id)
         if self.file is None:
-            return message_of(self.data, None, self.mentions)
-        async with async_files(hass).using(self.file) as media:
-            return message_of(self.data, media, self.mentions)
+            return digest_of(message_of(self.data, None, self.mentions))
+        async with async_files(account.hass).using(self.file) as media:
+            return digest_of(message_of(self.data, media, self.mentions))
 
     @asynccontextmanager
     async def message(
@@ -99,17 +108,17 @@ class Outgoing:
             if Feature.MEDIA_CONTENT in provider.features or media.url:
                 yield message
                 return
-            files.hold(self.file)
-            offer = account.hass.data[MEDIA_VIEW].async_offer(
-                account.entry.entry_id,
-                media.content or b"",
-                media.mime_type,
-                partial(files.release, self.file),
+            view = account.hass.data[MEDIA_VIEW]
+            # raises if Home Assistant has no address on the internet any more
+            view.async_base_url()
+            release = await files.async_hold_for_link(self.file)
+            offer = view.async_offer(
+                account.entry.entry_id, media.content or b"", media.mime_type, release
             )
             link = replace(media, content=None, url=offer.url)
             try:
                 yield replace(message, media=link)
-            except HomeAssistantError as err:
+            except (HomeAssistantError, asyncio.CancelledError) as err:
                 if not is_maybe_sent(err):
                     offer.withdraw()
                 raise
@@ -159,12 +168,14 @@ def _check_outcomes(
     failures = [
         f"{name}: {outcome[ERROR]}" for name, outcome in by_name if ERROR in outcome
     ]
-    sent = [name for name, outcome in by_name if ERROR not in outcome]
+    sent = [name for name, outcome in by_name if outcome["status"] == "sent"]
     if not failures or (sent and told):
         return
     if sent:
         raise failed("partly_sent", failures=" ".join(failures), sent=", ".join(sent))
-    raise error or failed("not_sent", failures=" ".join(failures))
+    if error and not any(outcome["status"] == "maybe_sent" for outcome in outcomes):
+        raise error
+    raise failed("not_sent", failures=" ".join(failures))
 
 
 def _destinations(hass: HomeAssistant, data: Mapping[str, Any]) -> list[Destination]:
@@ -231,15 +242,12 @@ async def _async_reply(
 ) -> SentMessage | SkipReason | HomeAssistantError:
     """Send an automatic reply to one recipient, unless that could go on forever."""
     account = destination.account
-    try:
-        message = await outgoing.loaded(account.hass)
-    except HomeAssistantError as err:
-        return err
     result = await account.memory.replies.async_send(
         (account.entry.entry_id, destination.instance_id),
         destination.chat_id,
-        message,
+        partial(outgoing.digest, destination),
         partial(_async_send, destination, outgoing),
+        outgoing.give_up_at,
     )
     if isinstance(result, SkipReason):
         title = account.entry.title
@@ -253,15 +261,15 @@ async def _async_send(
     started: Callable[[Sending], None] = lambda _: None,
 ) -> SentMessage | HomeAssistantError:
     """Send a message to one recipient; return what was sent or what went wrong."""
-    return await async_send(
-        destination, partial(outgoing.message, destination), started
-    )
+    build = partial(outgoing.message, destination)
+    return await async_send(destination, build, started, outgoing.give_up_at)
 
 
 async def async_send(
     destination: Destination,
     build: Build,
     started: Callable[[Sending], None] = lambda _: None,
+    give_up_at: float | None = None,
 ) -> SentMessage | HomeAssistantError:
     """Send what is built just before; return what was sent or what went wrong."""
     account = destination.account
@@ -272,6 +280,7 @@ async def async_send(
             build,
             to_check=destination.to_check,
             started=started,
+            give_up_at=give_up_at,
         )
     except HomeAssistantError as err:
         return err

@@ -13,6 +13,7 @@ from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN
 from ..providers.messages import MAX_MEDIA
+from ..texts import failed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 """Number of bytes of the files of all accounts together."""
+
+LOAD_SECONDS: Final = 60
+"""How long a file may take to be loaded."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -54,6 +58,8 @@ class Files:
         """Have no file yet."""
         self._loaded: list[MessageFile] = []
         self._being_loaded = 0
+        self._linked = 0
+        """Number of bytes of the files that gateways may still fetch."""
         self._released = asyncio.Event()
 
     @property
@@ -85,6 +91,25 @@ class Files:
         finally:
             self.release(file)
 
+    async def async_hold_for_link(self, file: MessageFile) -> Callable[[], None]:
+        """Keep a file in memory until it is fetched; return what releases it.
+
+        Gateways may take minutes to fetch files, so these have half of the room.
+        """
+        while self._linked and self._linked + file.size > MAX_BYTES // 2:
+            self._released.clear()
+            await self._released.wait()
+        size = file.size
+        self._linked += size
+        self.hold(file)
+
+        @callback
+        def release() -> None:
+            self._linked -= size
+            self.release(file)
+
+        return release
+
     @callback
     def hold(self, file: MessageFile) -> None:
         """Keep a file in memory until it is released."""
@@ -110,12 +135,17 @@ class Files:
         """Load a file as soon as there is room for it."""
         if file.error is not None:
             raise file.error
-        while self.size + MAX_MEDIA > MAX_BYTES and not self._make_room():
-            self._released.clear()
-            await self._released.wait()
+        while self.size + MAX_MEDIA > MAX_BYTES:
+            if not self._make_room():
+                self._released.clear()
+                await self._released.wait()
         self._being_loaded += 1
         try:
-            file.media = media = await file.load()
+            async with asyncio.timeout(LOAD_SECONDS):
+                file.media = media = await file.load()
+        except TimeoutError as err:
+            file.error = failed("media_unavailable", message=f"{LOAD_SECONDS} s")
+            raise file.error from err
         except HomeAssistantError as err:
             file.error = err
             raise

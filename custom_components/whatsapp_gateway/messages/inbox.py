@@ -44,8 +44,8 @@ MAX_FILES = 256
 """Number of messages whose files can be downloaded."""
 MAX_REASONS = 50
 """Number of different reasons that are counted."""
-MAX_CLOCK_DIFFERENCE_SECONDS = 600.0
-"""A report with another time was held up on its way, or its clock is wrong."""
+MAX_CLOCK_DIFFERENCE_SECONDS = 330.0
+"""A report with an older time was held up on its way."""
 MAX_AGE_SECONDS = 300.0
 """Older messages are dropped: a gateway that has just linked reports past ones."""
 SPACING_SECONDS = 0.002
@@ -131,7 +131,7 @@ class Inbox:
     @callback
     def put(self, message: IncomingMessage) -> None:
         """Take a message that the gateway reports."""
-        self._memory.people.learn(message.instance_id, message.same_people)
+        self._learn(message)
         message = self._with_known_ids(message)
         if self.receive is Receive.NO:
             # the gateway may report messages for a moment after this is turned off
@@ -148,6 +148,17 @@ class Inbox:
         else:
             self._enqueue(message)
 
+    def _learn(self, message: IncomingMessage) -> None:
+        """Remember whose LIDs a message tells."""
+        own = message.own_ids
+        pairs = [
+            (lid, number)
+            for lid, number in message.same_people
+            # some gateways write the own number beside the LID of somebody else
+            if number not in own or lid in own
+        ]
+        self._memory.people.learn(message.instance_id, pairs)
+
     def _with_known_ids(self, message: IncomingMessage) -> IncomingMessage:
         """Return a message with the IDs by which people and messages are known."""
         person, instance_id = self._memory.people.person, message.instance_id
@@ -160,17 +171,18 @@ class Inbox:
         )
 
     def _is_old(self, message: IncomingMessage) -> bool:
-        """Return whether a message was sent long ago, by the clock of the gateway.
+        """Return whether a message was sent long ago.
 
-        The one of Home Assistant may be wrong.
+        The clock of Home Assistant may be ahead; that of the gateway tells.
         """
-        now, ahead = dt_util.utcnow(), self._provider.clock_ahead
+        ahead = self._provider.clock_ahead
         if message.reported_at is not None:
             difference = (message.reported_at - message.arrived_at).total_seconds()
             if abs(difference) <= MAX_CLOCK_DIFFERENCE_SECONDS:
                 ahead = difference
-        age = (now - message.sent_at).total_seconds() + ahead
-        return age > MAX_AGE_SECONDS
+        age = (dt_util.utcnow() - message.sent_at).total_seconds()
+        # a gateway whose clock is ahead makes no message older
+        return age + min(ahead, 0) > MAX_AGE_SECONDS
 
     def _on_its_way(self, message: IncomingMessage) -> Sending | None:
         """Return a message that is being sent and may be this one."""
@@ -243,7 +255,7 @@ class Inbox:
                     await self._lookups.async_ask(key[0], lids, give_up_at)
                 lane.popleft()
                 self._held -= 1
-                self._put_in_queue(self._with_known_ids(message))
+                self._put_in_queue(message)
         finally:
             self._held -= len(lane)
             del self._lanes[key]
@@ -277,11 +289,12 @@ class Inbox:
 
     def _hand_over(self, message: IncomingMessage) -> bool:
         """Hand a message over; return whether an entity shows it."""
+        message = self._with_known_ids(message)
         if reason := self._reason_to_drop(message):
             self.dropped[reason] += 1
             return False
-        self._memory.seen.note(message)
         if message.from_me and self._is_sent(message):
+            self._memory.seen.note(message)
             self.dropped["sent_by_us"] += 1
             return False
         self._memory.questions.offer(message)
@@ -289,6 +302,7 @@ class Inbox:
             # the entity is disabled, or not added yet
             self.dropped["no_entity"] += 1
             return False
+        self._memory.seen.note(message)
         self.events[message.event] += 1
         if message.is_file:
             key = message.instance_id, message.id

@@ -31,9 +31,9 @@ class Memory:
         """
         self.people = People()
         self.seen = SeenMessages(self.people)
-        self.sent = SentMessages()
+        self.sent = SentMessages(self.people)
         self.replies = replies
-        self.questions = Questions(self.sent)
+        self.questions = Questions(self.sent, self.people)
         self.checked_numbers = CheckedNumbers()
         self.outbox = Outbox(hass, self.sent, self.checked_numbers)
 

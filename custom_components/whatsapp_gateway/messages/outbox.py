@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from functools import partial
 import logging
+from math import inf
 from random import uniform
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -84,6 +85,12 @@ class _Waiting:
     build: Build
     started: Callable[[Sending], None]
     to_check: bool
+    give_up_at: float
+    """Of the monotonic clock, in seconds."""
+    end_count: int
+    """How often the account had ended when the message came."""
+    is_abandoned: bool = False
+    """Whether its caller has given up."""
     sequence: int = field(default_factory=next_sequence)
 
 
@@ -106,6 +113,8 @@ class Outbox:
         self._transport: Transport | None = None
         self._changed = asyncio.Event()
         self._is_ended = False
+        self._end_count = 0
+        """How often the account was deleted or disabled."""
 
     @callback
     def async_open(self, transport: Transport) -> CALLBACK_TYPE:
@@ -123,20 +132,22 @@ class Outbox:
     def async_end(self) -> None:
         """Let all that wait end with an error: the account is deleted or disabled."""
         self._is_ended = True
+        self._end_count += 1
         self._set_transport(None)
 
     def _set_transport(self, transport: Transport | None) -> None:
         self._transport = transport
         self._changed.set()
 
-    async def _async_transport(self) -> Transport:
-        """Wait until the account is loaded; raise if it will not be."""
-        while self._transport is None:
-            if self._is_ended:
+    async def _async_transport(self, end_count: int) -> Transport:
+        """Wait until the account is loaded; raise if it has ended meanwhile."""
+        while True:
+            if self._is_ended or end_count != self._end_count:
                 raise failed("account_unavailable")
+            if self._transport is not None:
+                return self._transport
             self._changed.clear()
             await self._changed.wait()
-        return self._transport
 
     def keep(self, instance_ids: Container[str]) -> None:
         """Forget the queues of all other instances."""
@@ -146,6 +157,12 @@ class Outbox:
             if key in instance_ids or queue.waiting
         }
 
+    def check_room(self, instance_id: str) -> None:
+        """Raise a translated error if too many messages of an instance wait."""
+        queue = self._queues.get(instance_id)
+        if queue and queue.waiting >= MAX_WAITING:
+            raise failed("too_many_messages", max_waiting=str(MAX_WAITING))
+
     async def async_send(
         self,
         instance_id: str,
@@ -154,24 +171,29 @@ class Outbox:
         *,
         to_check: bool = False,
         started: Callable[[Sending], None] = lambda _: None,
+        give_up_at: float | None = None,
     ) -> SentMessage:
         """Send a message when its turn comes; return its ID and the chat it went to.
 
         `chat` returns the chat ID, and `build` provides the message, just before it is
         sent; both may raise a translated error. `started` is called each time its send
         begins. With `to_check` the gateway is asked before to which chat the phone
-        number belongs. A caller that is cancelled takes its message back, unless it is
+        number belongs. The message waits for its turn until `give_up_at`, of the
+        monotonic clock. A caller that is cancelled takes its message back, unless it is
         on its way already. Raises a translated `HomeAssistantError`.
         """
+        self.check_room(instance_id)
         queue = self._queues.setdefault(instance_id, _Queue())
-        if queue.waiting >= MAX_WAITING:
-            raise failed("too_many_messages", max_waiting=str(MAX_WAITING))
         waiting = _Waiting(
             instance_id=instance_id,
             chat=chat,
             build=build,
             started=started,
             to_check=to_check,
+            give_up_at=monotonic() + MAX_WAIT_SECONDS
+            if give_up_at is None
+            else give_up_at,
+            end_count=self._end_count,
         )
         task = self._hass.async_create_background_task(
             self._async_take_turn(queue, waiting), f"{DOMAIN} message"
@@ -179,6 +201,7 @@ class Outbox:
         try:
             sent = await asyncio.shield(task)
         except asyncio.CancelledError:
+            waiting.is_abandoned = True
             if queue.sending is not task:
                 task.cancel()
             raise
@@ -191,11 +214,12 @@ class Outbox:
     ) -> SentMessage | HomeAssistantError:
         """Send a message; return an error, since nobody may wait for it any more."""
         queue.waiting += 1
+        left = waiting.give_up_at - monotonic()
         try:
-            async with asyncio.timeout(MAX_WAIT_SECONDS) as limit, queue.lock:
+            async with asyncio.timeout(left) as limit, queue.lock:
                 return await self._async_send_once(queue, waiting, limit)
         except TimeoutError:
-            return failed("not_sent_in_time", minutes=str(MAX_WAIT_SECONDS // 60))
+            return not_sent_in_time()
         except HomeAssistantError as err:
             return err
         finally:
@@ -207,7 +231,7 @@ class Outbox:
         """Send a message with the present account, also if it is reloaded meanwhile."""
         give_up_at = limit.when()
         while True:
-            transport = await self._async_transport()
+            transport = await self._async_transport(waiting.end_count)
             try:
                 return await self._async_attempt(transport, queue, waiting, limit)
             except HomeAssistantError as err:
@@ -224,7 +248,11 @@ class Outbox:
         waiting: _Waiting,
         limit: asyncio.Timeout,
     ) -> SentMessage:
-        await transport.check_connected(waiting.instance_id, waiting.sequence)
+        try:
+            await transport.check_connected(waiting.instance_id, waiting.sequence)
+        except HomeAssistantError as err:
+            self._check_transport(transport, err)
+            raise
         chat_id = waiting.chat()
         if waiting.to_check:
             chat_id = await self._async_check_number(
@@ -232,9 +260,7 @@ class Outbox:
             )
         if chat_id != queue.last_chat:
             await queue.async_pause()
-            if transport is not self._transport:
-                # unloaded during the pause
-                raise failed(ERROR_KEYS[Closed])
+            self._check_transport(transport)
             if not waiting.to_check:
                 # the recipient may have changed during the pause
                 chat_id = waiting.chat()
@@ -244,6 +270,13 @@ class Outbox:
             return await self._async_send_now(
                 transport, queue, waiting, chat_id, message
             )
+
+    def _check_transport(
+        self, transport: Transport, cause: HomeAssistantError | None = None
+    ) -> None:
+        """Raise if the account has been unloaded meanwhile."""
+        if transport is not self._transport:
+            raise failed(ERROR_KEYS[Closed]) from cause
 
     async def _async_send_now(
         self,
@@ -258,6 +291,11 @@ class Outbox:
             raise failed("no_messages", provider=provider.name)
 
         async def send() -> SentMessage:
+            if waiting.is_abandoned:
+                raise asyncio.CancelledError
+            if not waiting.to_check:
+                # raises if the recipient was deleted meanwhile
+                waiting.chat()
             queue.sending = asyncio.current_task()
             try:
                 with self._sent.sending(instance_id, chat_id, message) as sending:
@@ -270,7 +308,7 @@ class Outbox:
 
         try:
             async with translated_errors(transport.check_key):
-                sent = await _async_patiently(send)
+                sent = await _async_patiently(send, waiting.give_up_at)
             if sent.chat_id not in {chat_id, None}:
                 _LOGGER.debug("WhatsApp has another chat for the number of a message")
             return replace(sent, chat_id=sent.chat_id or chat_id)
@@ -307,19 +345,24 @@ class Outbox:
         await queue.async_pause()
         person = None
         try:
-            person = await _async_patiently(check)
+            person = await _async_patiently(check, inf)
         except Closed as err:
             raise failed(ERROR_KEYS[Closed]) from err
         except GatewayError as err:
             reason = await async_explain_error(self._hass, err, transport.check_key)
             raise failed("number_not_checked", reason=reason) from err
         finally:
-            if person is None:
-                queue.begin_pause()
+            queue.last_chat = person
+            queue.begin_pause()
         return person
 
 
-async def _async_patiently[T](ask: Callable[[], Awaitable[T]]) -> T:
+def not_sent_in_time() -> HomeAssistantError:
+    """Return the error of a message that has waited too long."""
+    return failed("not_sent_in_time", minutes=str(MAX_WAIT_SECONDS // 60))
+
+
+async def _async_patiently[T](ask: Callable[[], Awaitable[T]], give_up_at: float) -> T:
     """Ask the gateway, and once more after the pause that it may demand.
 
     Nothing was done if it demands one.
@@ -327,5 +370,7 @@ async def _async_patiently[T](ask: Callable[[], Awaitable[T]]) -> T:
     try:
         return await ask()
     except RateLimited as err:
+        if monotonic() + err.retry_after > give_up_at:
+            raise not_sent_in_time() from err
         await asyncio.sleep(err.retry_after)
     return await ask()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ..providers.messages import IncomingMessage
+    from .people import People
     from .sent import Sending, SentMessages
 
 CLOCK_TOLERANCE_SECONDS = 3
@@ -117,9 +118,10 @@ class Question:
 class Questions:
     """The questions of an account that wait for an answer."""
 
-    def __init__(self, sent: SentMessages) -> None:
+    def __init__(self, sent: SentMessages, people: People) -> None:
         """Start without any."""
         self._sent = sent
+        self._people = people
         self._asked: list[Question] = []
         """In the order in which they were sent, with those that absorb answers."""
         self._others: dict[tuple[str, str], None] = {}
@@ -188,6 +190,10 @@ class Questions:
         if message.event is not MessageEvent.RECEIVED:
             return
         for question in reversed(self._asked):
+            # the number of a LID may be known by now
+            question.chat_id = self._people.person(
+                question.instance_id, question.chat_id
+            )
             if not question.may_follow(message):
                 continue
             is_open = not question.answer.done()

@@ -18,6 +18,7 @@ from homeassistant.exceptions import HomeAssistantError
 from ..providers.message_parsing import remember
 from ..providers.messages import GROUP
 from ..texts import is_maybe_sent
+from .outbox import not_sent_in_time
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -78,32 +79,57 @@ class AutomaticReplies:
         self,
         sender: tuple[str, str],
         chat_id: str,
-        message: OutgoingMessage,
+        digest: Callable[[], Awaitable[int]],
         send: Callable[[Callable[[Sending], None]], Awaitable[T | HomeAssistantError]],
+        give_up_at: float,
     ) -> T | HomeAssistantError | SkipReason:
         """Send a reply, or return why it isn't sent.
 
         Replies to the same chat are sent one after the other: each is decided on when
         it is known what happened to those before. One that may have been sent counts.
         `sender` is the ID of the account and that of the instance; all of them share
-        the replies to a group. `send` calls what it gets when the send begins.
+        the replies to a group. `digest` returns what tells the reply from others, and
+        may raise a translated error. `send` calls what it gets when the send begins.
+        The reply waits for those before it until `give_up_at`, of the monotonic clock.
         """
         key = ("", "", chat_id) if chat_id.endswith(GROUP) else (*sender, chat_id)
         chat = self._chats.get(key) or _Chat()
         remember(self._chats, key, chat, MAX_CHATS)
-        text = message.text.strip()
-        content = hash(replace(message, text=text, reply_to=None))
-        async with chat.lock:
-            if reason := chat.reason_to_skip(content):
-                return reason
-            sendings: list[Sending] = []
-            try:
-                result = await send(sendings.append)
-            except asyncio.CancelledError:
-                # a caller that gives up doesn't stop a message that is on its way
-                if sendings and not sendings[-1].is_refused:
-                    chat.note(content)
-                raise
-            if not isinstance(result, HomeAssistantError) or is_maybe_sent(result):
-                chat.note(content)
-            return result
+        try:
+            async with asyncio.timeout(give_up_at - monotonic()):
+                await chat.lock.acquire()
+        except TimeoutError:
+            return not_sent_in_time()
+        try:
+            return await _async_decide(chat, digest, send)
+        except HomeAssistantError as err:
+            return err
+        finally:
+            chat.lock.release()
+
+
+async def _async_decide[T](
+    chat: _Chat,
+    digest: Callable[[], Awaitable[int]],
+    send: Callable[[Callable[[Sending], None]], Awaitable[T | HomeAssistantError]],
+) -> T | HomeAssistantError | SkipReason:
+    """Send a reply, unless it must not be sent now."""
+    content = await digest()
+    if reason := chat.reason_to_skip(content):
+        return reason
+    sendings: list[Sending] = []
+    try:
+        result = await send(sendings.append)
+    except asyncio.CancelledError:
+        # a caller that gives up doesn't stop a message that is on its way
+        if sendings and not sendings[-1].is_refused:
+            chat.note(content)
+        raise
+    if not isinstance(result, HomeAssistantError) or is_maybe_sent(result):
+        chat.note(content)
+    return result
+
+
+def digest_of(message: OutgoingMessage) -> int:
+    """Return a digest of a reply; what it quotes doesn't matter."""
+    return hash(replace(message, text=message.text.strip(), reply_to=None))

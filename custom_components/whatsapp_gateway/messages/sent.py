@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..providers.messages import IncomingMessage, OutgoingMessage
+    from .people import People
 
 MAX_SENT = 1_000
 """Number of IDs that are remembered, of all instances of an account."""
@@ -76,8 +77,9 @@ class Sending:
 class SentMessages:
     """The last messages that were sent through an account."""
 
-    def __init__(self) -> None:
+    def __init__(self, people: People) -> None:
         """Create an empty record. It stores digests, never texts."""
+        self._people = people
         self._ids: dict[str, str] = {}
         """IDs as the gateway has answered them, by the part that WhatsApp knows."""
         self._sendings: list[Sending] = []
@@ -118,7 +120,13 @@ class SentMessages:
     @property
     def on_their_way(self) -> list[Sending]:
         """The messages that are being sent."""
+        self._update_chats()
         return [one for one in self._sendings if not one.ended.is_set()]
+
+    def _update_chats(self) -> None:
+        """Replace LIDs whose numbers are known by now."""
+        for sending in self._sendings:
+            sending.chat_id = self._people.person(sending.instance_id, sending.chat_id)
 
     def has(self, message_id: str) -> bool:
         """Return whether a message with this ID was sent."""
@@ -140,6 +148,7 @@ class SentMessages:
         """
         if self.has(message.id):
             return True
+        self._update_chats()
         for sending in self._sendings:
             if sending.is_reported_by(message):
                 sending.message_id = message.id

@@ -40,11 +40,12 @@ _LONG_ID = re.compile(
 )
 MILLISECONDS_FROM = 1e11
 """Larger numbers are times in milliseconds; in seconds it would be the year 5138."""
-MINUTES_OF_ZONES = 15
-"""Time zones differ by multiples of this."""
-MINUTES_OF_DELAY = 1.5
+MINUTES_OF_ZONES = 30
+"""Time zones differ by multiples of this, and some by 45 minutes."""
+MINUTES_OF_OTHER_ZONES = {345, 525, 765}
+MINUTES_OF_DELAY = 0.5
 """How long a report may take, and how far clocks may differ."""
-MAX_ZONES = 14 * 4
+MAX_ZONE_MINUTES = 14 * 60
 KINDS_BY_MIME_TYPE = {
     # WhatsApp uses these for nothing else
     "image/webp": MessageKind.STICKER,
@@ -163,6 +164,8 @@ def visible_text(value: Any) -> str:
     Characters without a shape, such as marks of the writing direction, are nothing.
     """
     text = cut(value, MAX_TEXT)
+    if text and not any(map(_is_visible, text)):
+        text = cut(value.strip(), MAX_TEXT)
     return text if any(map(_is_visible, text)) else ""
 
 
@@ -195,9 +198,11 @@ def moment(*values: Any) -> datetime:
 def _is_local(time: datetime) -> bool:
     """Return whether a time is that of another time zone at this moment."""
     minutes = (time - datetime.now(UTC)).total_seconds() / 60
-    zones = round(minutes / MINUTES_OF_ZONES)
-    is_exact = abs(minutes - zones * MINUTES_OF_ZONES) < MINUTES_OF_DELAY
-    return is_exact and 0 < abs(zones) <= MAX_ZONES
+    zone = round(minutes / MINUTES_OF_ZONES) * MINUTES_OF_ZONES
+    zones = {zone, *MINUTES_OF_OTHER_ZONES} - {0}
+    return abs(minutes) <= MAX_ZONE_MINUTES + 1 and any(
+        abs(minutes - one) < MINUTES_OF_DELAY for one in zones
+    )
 
 
 def optional_moment(value: Any) -> datetime | None:

@@ -78,6 +78,7 @@ SHOWN = {
             ("Format", "HydratedFourRowTemplate", _HYDRATED),
             ("interactiveMessageTemplate", "body", "text"),
             ("Format", "InteractiveMessageTemplate", "body", "text"),
+            ("hydratedTemplate", "hydratedTitleText"),
         ),
     ),
     "highlyStructuredMessage": Shown(
@@ -91,7 +92,9 @@ SHOWN = {
         MessageKind.TEXT, (("body", "text"), ("header", "title"))
     ),
     "buttonsMessage": Shown(MessageKind.TEXT, (("contentText",), ("text",))),
-    "listMessage": Shown(MessageKind.TEXT, (("description",), ("title",))),
+    "listMessage": Shown(
+        MessageKind.TEXT, (("description",), ("title",), ("buttonText",))
+    ),
     "productMessage": Shown(
         MessageKind.OTHER, (("body",), ("product", "title"), ("catalog", "title"))
     ),
@@ -110,11 +113,13 @@ SHOWN = {
     "sendPaymentMessage": Shown(MessageKind.OTHER, _NOTE),
     "requestPaymentMessage": Shown(MessageKind.OTHER, _NOTE),
     "paymentInviteMessage": Shown(MessageKind.OTHER),
+    "richResponseMessage": Shown(MessageKind.OTHER),
     "reactionMessage": Shown(MessageKind.OTHER, (("text",),)),
 }
 """What people see, by the member that a message has."""
 WRAPPERS = {
     "associatedChildMessage",
+    "botForwardedMessage",
     "botInvokeMessage",
     "commentMessage",
     "deviceSentMessage",
@@ -161,11 +166,14 @@ WORDS = {
     "order": MessageKind.OTHER,
     "groups_v4_invite": MessageKind.OTHER,
     "event_creation": MessageKind.OTHER,
+    "scheduled_event_creation": MessageKind.OTHER,
     "scheduled_call_creation": MessageKind.OTHER,
     "payment": MessageKind.OTHER,
 }
 """What people see, by the type of a message of whatsapp-web.js."""
-MAX_DEPTH = 5
+PLAIN_TEXTS = {"conversation", "extendedTextMessage"}
+"""Members that are nothing without a text."""
+MAX_WRAPPERS = 5
 """Number of wrappers around a message."""
 COMPANIONS = {
     "messageContextInfo",
@@ -203,14 +211,19 @@ class Content:
         return self.kind in FILES
 
 
-def shown(content: Content) -> Content | Skipped:
-    """Return a content, unless it is a text without anything to see."""
-    return BLANK if content.kind is MessageKind.TEXT and not content.text else content
+def shown(content: Content, *, is_plain: bool) -> Content | Skipped:
+    """Return a content, unless it is a plain text without anything to see.
+
+    What businesses send may have a picture or buttons instead of a text.
+    """
+    if content.kind is not MessageKind.TEXT or content.text:
+        return content
+    return BLANK if is_plain else replace(content, kind=MessageKind.OTHER)
 
 
 def content_of(message: Any) -> Content | Skipped:
     """Return the content of a message, or why people see nothing of it."""
-    for _ in range(MAX_DEPTH):
+    for _ in range(MAX_WRAPPERS + 1):
         if not isinstance(message, dict):
             break
         wrapped = (at(message, wrapper, "message") for wrapper in WRAPPERS)
@@ -237,17 +250,28 @@ def mentions_of(values: Any) -> frozenset[str]:
     """Return the chat IDs of the people who are mentioned."""
     if not isinstance(values, list):
         return frozenset()
-    ids = (first_at({"id": one}, ("id",), ("id", "_serialized")) for one in values)
-    return frozenset(filter(None, map(chat_of, [*ids][:MAX_MENTIONS])))
+    ids = (
+        first_at({"id": one}, ("id",), ("id", "_serialized"))
+        for one in values[:MAX_MENTIONS]
+    )
+    return frozenset(filter(None, map(chat_of, ids)))
 
 
 def _content(message: dict[str, Any]) -> Content | Skipped:
+    blank: Skipped | None = None
     for key, look in SHOWN.items():
-        value = message.get(key)
+        value, content = message.get(key), None
         if isinstance(value, str):
-            return shown(Content(kind=look.kind, text=visible_text(value)))
-        if isinstance(value, dict):
-            return shown(_member(key, look, value))
+            content = Content(kind=look.kind, text=visible_text(value))
+        elif isinstance(value, dict):
+            content = _member(key, look, value)
+        found = content and shown(content, is_plain=key in PLAIN_TEXTS)
+        if isinstance(found, Content):
+            return found
+        # another member may have something to see
+        blank = blank or found
+    if blank is not None:
+        return blank
     words = message.keys() - COMPANIONS or message.keys() or {"no_content"}
     return skipped_type(min(words))
 

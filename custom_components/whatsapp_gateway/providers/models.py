@@ -133,6 +133,8 @@ class Skipped:
 
 UNPARSABLE = Skipped("unparsable")
 """A message that lacks what every message has."""
+TOO_LARGE = Skipped("too_large")
+"""An event that is too large to be read."""
 
 
 class Refusal(StrEnum):

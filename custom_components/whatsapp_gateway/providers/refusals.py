@@ -24,6 +24,8 @@ _PREFIXES = re.compile(
     rf"{_PREPARATION})*"
 )
 """What is written before the error itself."""
+_PREPARED = re.compile(_PREFIXES.pattern.removesuffix("*") + f"*?{_PREPARATION}")
+"""An error of such a question."""
 _MEANINGS = {
     "no LID found for ": Refusal.NOT_ON_WHATSAPP,
     "Lid is missing in chat table": Refusal.PERSON_UNKNOWN,
@@ -75,7 +77,7 @@ def refusal_of(error: str, chat: str, message: OutgoingMessage) -> Rejected | No
             return Refused(reason, **found.groupdict())
     if _NOT_FETCHED.match(text):
         return _not_fetched(error, message)
-    return Rejected(error) if re.search(_PREPARATION, error) else None
+    return Rejected(error) if _PREPARED.match(error) else None
 
 
 def _not_fetched(error: str, message: OutgoingMessage) -> Rejected | None:

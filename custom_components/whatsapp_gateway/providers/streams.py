@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 from aiohttp import WebSocketError, WSCloseCode, WSMsgType
 
 from .http import MAX_FRAME
-from .models import Rejected, Skipped, TooLarge, Unauthorized, Unreachable
+from .models import (
+    TOO_LARGE,
+    Rejected,
+    Skipped,
+    TooLarge,
+    Unauthorized,
+    Unreachable,
+)
 from .parsing import BYTE_ORDER_MARK
 
 if TYPE_CHECKING:
@@ -17,7 +24,6 @@ if TYPE_CHECKING:
     from .http import HttpClient
 
 NEWLINES = (b"\n", b"\r")
-TOO_LARGE = Skipped("too_large")
 
 
 async def server_sent_events(

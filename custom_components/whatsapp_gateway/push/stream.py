@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from ..providers.capabilities import unexpected
 from ..providers.messages import IncomingMessage
 from ..providers.models import (
+    TOO_LARGE,
     GatewayError,
     InstanceChanged,
     RateLimited,
@@ -37,6 +38,8 @@ MAX_DELAY_SECONDS = 300.0
 """Shortest and longest time between two attempts if the gateway can't be reached or
 refuses them: a proxy answers oddly while a gateway starts."""
 MIN_PAUSE_SECONDS = 1.0
+STABLE_SECONDS = 60.0
+"""How long a connection lasts until it counts as working."""
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -72,7 +75,7 @@ class Stream:
             try:
                 await self._async_follow()
             except TooLarge:
-                self._handle(Skipped("too_large"))
+                self._handle(TOO_LARGE)
                 wait = MIN_PAUSE_SECONDS
             except RateLimited as err:
                 # the rest of a pause may be next to nothing
@@ -94,8 +97,17 @@ class Stream:
                 self._set_connected(connected=False)
             await asyncio.sleep(wait)
 
+    @property
+    def is_stable(self) -> bool:
+        """Whether the connection has lasted for a while."""
+        if not self.connected or self.connected_at is None:
+            return False
+        return monotonic() - self.connected_at >= STABLE_SECONDS
+
     def _next_delay(self) -> float:
         """Return the seconds until the next attempt, longer each time."""
+        if self.is_stable:
+            self._delay = MIN_DELAY_SECONDS
         delay = uniform(self._delay / 2, self._delay)  # noqa: S311
         self._delay = min(2 * self._delay, MAX_DELAY_SECONDS)
         return delay
@@ -105,7 +117,6 @@ class Stream:
         async with aclosing(self._events.follow()) as events:
             async for event in events:
                 if not self.connected:
-                    self._delay = MIN_DELAY_SECONDS
                     self._refused = False
                     self._set_connected(connected=True)
                 if event is None:

@@ -26,7 +26,13 @@ from homeassistant.helpers.network import NoURLAvailableError
 from ..client import async_store
 from ..const import CONF_WEBHOOK, DOMAIN
 from ..problems import KINDS
-from ..providers.models import GatewayError, InstanceChanged, InstanceStatus, Skipped
+from ..providers.models import (
+    TOO_LARGE,
+    UNPARSABLE,
+    GatewayError,
+    InstanceChanged,
+    InstanceStatus,
+)
 from .silence import Reason
 from .webhook_removal import (
     CONF_ADDRESS,
@@ -62,8 +68,12 @@ CHECK_SECONDS = 300.0
 """Time between two registrations: the gateway may have lost or changed them."""
 REFUSED_SECONDS = 60.0
 """Shortest time between two registrations because of refused calls."""
+SECRET_SECONDS = 600.0
+"""How long after the last refused call the secret counts as lost."""
 RETRY_SECONDS = 60.0
 """Time until instances that could not be registered are tried again."""
+UNREAD = (UNPARSABLE, TOO_LARGE)
+"""Reports that may be about anything."""
 TRY_AGAIN = {hdrs.RETRY_AFTER: "10"}
 CALL_SECONDS = 120.0
 """Time from a change that a poll has found until the call about it is overdue."""
@@ -107,6 +117,8 @@ class Webhook:
         """IDs of the instances among them whose webhook other software uses."""
         self._changed_at: float | None = None
         """When a poll first found a change that the gateway should have reported."""
+        self._refused_at = -inf
+        """When a call was refused last."""
         self._next_refused_at = 0.0
         self._registered_again = False
         """Whether a refused call was the reason for a registration."""
@@ -130,6 +142,10 @@ class Webhook:
     def silence(self) -> tuple[Reason | None, set[str]]:
         """Return why no messages arrive, and the IDs of the instances concerned."""
         listed = self._instances.keys()
+        if monotonic() - self._refused_at > SECRET_SECONDS:
+            self._secret_lost = False
+        if not listed:
+            return None, set()
         if not self.is_on:
             return Reason.OFF, set()
         if self._secret_lost:
@@ -323,7 +339,7 @@ class Webhook:
         report = self._webhooks.read(body)
         if report is not None:
             self._handle(report)
-        if isinstance(report, Skipped):
+        if report in UNREAD:
             # what can't be read may be about an instance
             self._handle(InstanceChanged())
         broken = body is BROKEN
@@ -333,7 +349,7 @@ class Webhook:
     def _async_refused(self) -> None:
         """Register again: the gateway may have lost the secret."""
         self.refused_calls += 1
-        now = monotonic()
+        now = self._refused_at = monotonic()
         if not self._started or now < self._next_refused_at:
             return
         self._next_refused_at = now + REFUSED_SECONDS

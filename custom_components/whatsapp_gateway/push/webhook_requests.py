@@ -12,7 +12,7 @@ from homeassistant.components.webhook import async_generate_path
 from homeassistant.helpers.network import NoURLAvailableError, get_url
 
 from ..providers.http import MAX_FRAME
-from ..providers.models import UNPARSABLE, Skipped
+from ..providers.models import TOO_LARGE, UNPARSABLE, Skipped
 
 if TYPE_CHECKING:
     from aiohttp.web import Request
@@ -38,7 +38,7 @@ async def async_read(request: Request) -> bytes | Skipped:
                 body.clear()
     except (ClientError, OSError, RequestPayloadError):
         return BROKEN
-    return bytes(body) if size <= MAX_FRAME else Skipped("too_large")
+    return bytes(body) if size <= MAX_FRAME else TOO_LARGE
 
 
 async def async_address_of(hass: HomeAssistant, webhook_id: str, *, local: bool) -> str:

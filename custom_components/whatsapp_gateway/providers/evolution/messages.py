@@ -19,6 +19,7 @@ from ..message_parsing import (
     at,
     chats_of,
     checked_chat,
+    first_chat,
     people_of,
     remember,
     sent_message,
@@ -68,8 +69,11 @@ UNCLEAR = "unclear"
 """Code of our own for a failure that may have followed the sending of a message."""
 NOT_AVAILABLE = "Method not available on "
 """Beginning of the answer to a call that this type of instance doesn't offer."""
-SIGNS_OF_NO_CONNECTION = ("Connection Closed", "reading 'onWhatsApp'")
-"""Parts of the messages of errors that it answers."""
+SIGNS_OF_NO_CONNECTION = re.compile(
+    r"(\w*Error: )*(Connection Closed|"
+    r"Cannot read properties of \w+ \(reading 'onWhatsApp'\))$"
+)
+"""The messages of errors that it answers; others may contain the user's own text."""
 _MISSING = re.compile(r'The ".*" instance does not exist|Instance ".*" not found')
 DOWNLOAD_ERRORS = {
     "Message not found": Refusal.FILE_NOT_KEPT,
@@ -95,14 +99,18 @@ class EvolutionMessages(Messages, Chats, NumberCheck, Downloads):
     @override
     def __init__(self, http: HttpClient) -> None:
         super().__init__(http)
-        self._keys: dict[tuple[str, str], Key] = {}
-        """What is known of the last messages of each instance, for reactions."""
+        self._keys: dict[tuple[str, str, str], Key] = {}
+        """What is known of the last messages, for reactions, by instance, ID and chat.
+
+        A message of a person is also known without the chat, which may be a LID.
+        """
 
     @override
     async def _send(
         self, instance_id: str, chat_id: str, message: OutgoingMessage
     ) -> SentMessage:
-        key = self._keys.get((instance_id, message.reply_to or ""))
+        answered = instance_id, message.reply_to or ""
+        key = self._keys.get((*answered, chat_id)) or self._keys.get((*answered, ""))
         build = partial(send_request, instance_id, chat_id, message, key)
         try:
             with _connection_needed():
@@ -123,9 +131,12 @@ class EvolutionMessages(Messages, Chats, NumberCheck, Downloads):
     def _remember(self, instance_id: str, payload: Any) -> None:
         if (known := key_of(payload)) is not None:
             message_id, key = known
+            other = at(payload, "key", "remoteJidAlt")
+            chat = first_chat(key["remoteJid"], other) or ""
             # senders choose the IDs: a later message must not take another one's place
-            if (instance_id, message_id) not in self._keys:
-                remember(self._keys, (instance_id, message_id), key)
+            for one in (chat, chat if chat.endswith(GROUP) else ""):
+                if (instance_id, message_id, one) not in self._keys:
+                    remember(self._keys, (instance_id, message_id, one), key)
 
     @override
     async def list_chats(self, instance_id: str) -> list[Chat]:
@@ -285,7 +296,7 @@ def error_of(status: int, payload: Any) -> GatewayError | None:
             is_lid = str(at(unknown, "jid")).endswith(LID)
             reason = Refusal.NUMBER_UNKNOWN if is_lid else Refusal.NOT_ON_WHATSAPP
             return Refused(reason)
-    if any(part in message for part in SIGNS_OF_NO_CONNECTION):
+    if SIGNS_OF_NO_CONNECTION.match(message):
         error = Rejected if status == HTTPStatus.BAD_REQUEST else Unreachable
         return error("Connection Closed", code=NOT_CONNECTED)
     if status == HTTPStatus.BAD_REQUEST and _EXCEPTION.match(message):

@@ -39,7 +39,8 @@ def parse_message(event: dict[str, Any]) -> IncomingMessage | Skipped:
     """
     data, key = message_and_key(event)
     from_me = key.get("fromMe") is True
-    chat = _chat(key, from_me=from_me)
+    own = chat_of(event.get("sender"))
+    chat = _chat(key, own if from_me else None, from_me=from_me)
     content = content_of(data.get("message"))
     if isinstance(chat, Skipped):
         return chat
@@ -47,12 +48,12 @@ def parse_message(event: dict[str, Any]) -> IncomingMessage | Skipped:
         return content
     sender = _member(key) if chat.endswith(GROUP) else chat
     name = None if from_me else first_at(data, ("pushName",))
-    own = MessageEvent.SENT_BY_PHONE if from_me else MessageEvent.RECEIVED
+    event_type = MessageEvent.SENT_BY_PHONE if from_me else MessageEvent.RECEIVED
     message_id = identifier(key.get("id"))
     context = data.get("contextInfo")
     mentioned = mentions_of(at(context, "mentionedJid"))
     return IncomingMessage(
-        event=MessageEvent.REACTION if content.is_reaction else own,
+        event=MessageEvent.REACTION if content.is_reaction else event_type,
         instance_id=parsing.text(event, "instance"),
         from_me=from_me,
         id=message_id,
@@ -68,15 +69,16 @@ def parse_message(event: dict[str, Any]) -> IncomingMessage | Skipped:
         filename=content.filename,
         media=message_id if content.is_file else None,
         mentions=content.mentions | mentioned,
-        own_ids=tuple(filter(None, [chat_of(event.get("sender"))])),
+        own_ids=(own,) if own else (),
         same_people=_same_people(key, from_me=from_me),
     )
 
 
-def _chat(key: Key, *, from_me: bool) -> str | Skipped:
+def _chat(key: Key, own: str | None, *, from_me: bool) -> str | Skipped:
     """Return the chat of a message.
 
-    What comes by a broadcast list is a message of its sender.
+    What comes by a broadcast list is a message of its sender. Beside the LID of the
+    receiver of an own message may be the own number.
     """
     chat = key.get("remoteJid")
     if is_public(chat):
@@ -84,8 +86,9 @@ def _chat(key: Key, *, from_me: bool) -> str | Skipped:
         return Skipped("broadcast")
     if is_broadcast_list(chat):
         return (None if from_me else _member(key)) or Skipped("broadcast")
-    other = None if from_me else key.get("senderPn")
-    return first_chat(chat, key.get("remoteJidAlt"), other) or Skipped("no_chat")
+    others = [key.get("remoteJidAlt"), None if from_me else key.get("senderPn")]
+    others = [one for one in others if own is None or chat_of(one) != own]
+    return first_chat(chat, *others) or Skipped("no_chat")
 
 
 def _member(key: Key) -> str | None:

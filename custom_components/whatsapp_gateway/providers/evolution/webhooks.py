@@ -79,7 +79,10 @@ class EvolutionWebhooks(Webhooks):
                 # deleted meanwhile
                 own = True
             except ABOUT_ONE_INSTANCE as err:
-                failure = _answered(err)
+                if failure is not None and not _is_answered(err):
+                    # the server may be gone
+                    break
+                failure = err
                 continue
             registered[name] = own
         if failure and not registered:
@@ -95,7 +98,8 @@ class EvolutionWebhooks(Webhooks):
                 if _address(await self._webhook(name)) == url:
                     await self._set_webhook(name, settings)
             except ABOUT_ONE_INSTANCE as err:
-                _answered(err)
+                if not _is_answered(err):
+                    raise
 
     async def _webhook(self, name: str) -> dict[str, Any]:
         """Return the webhook of an instance; its headers may be secrets of others."""
@@ -143,8 +147,6 @@ def _has(row: dict[str, Any], settings: Mapping[str, Any]) -> bool:
     )
 
 
-def _answered(err: GatewayError) -> GatewayError:
-    """Return an error that the server answered; raise any other one."""
-    if isinstance(err, Unreachable) and err.status is None:
-        raise err
-    return err
+def _is_answered(err: GatewayError) -> bool:
+    """Return whether the server has answered with an error."""
+    return not isinstance(err, Unreachable) or err.status is not None

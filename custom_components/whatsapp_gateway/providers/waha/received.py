@@ -54,6 +54,8 @@ MESSAGE_EVENTS = (MESSAGE_EVENT, REACTION_EVENT)
 IDS = (("id",), ("id", "_serialized"), ("key", "id"))
 FILES = "/api/files/"
 ADDRESSES = ("http://", "https://")
+MAX_URL = 4096
+"""Number of characters of the address of a file."""
 SENDER_NAMES = (
     ("_data", "Info", "PushName"),
     ("_data", "pushName"),
@@ -183,7 +185,8 @@ def _received(payload: dict[str, Any]) -> Content | Skipped:
     mentioned = at(data, "mentionedJidList") or payload.get("mentionedIds")
     place = first_at(payload, ("location", "name"), ("location", "description"))
     bare = Content(kind=kind, text=visible_text(place), mentions=mentions_of(mentioned))
-    return shown(_completed(payload, bare))
+    is_plain = at(data, "type") in {None, "chat"}
+    return shown(_completed(payload, bare), is_plain=is_plain)
 
 
 def _completed(payload: dict[str, Any], content: Content) -> Content:
@@ -198,7 +201,7 @@ def _completed(payload: dict[str, Any], content: Content) -> Content:
     )
     if not content.is_file:
         return content
-    url = parsing.optional_text(media, "url") if isinstance(media, dict) else None
+    url = at(media, "url")
     return replace(
         content,
         mime_type=cut(at(media, "mimetype"), MAX_MIME_TYPE) or content.mime_type,
@@ -231,7 +234,7 @@ def _url_of_file(payload: dict[str, Any]) -> str | None:
     url = at(media, "url")
     if (path := _path_of(url)) is None:
         return None
-    if isinstance(at(media, "s3"), dict) and str(url).startswith(ADDRESSES):
+    if isinstance(at(media, "s3"), dict) and url.startswith(ADDRESSES):
         return str(url)
     _, found, name = path.partition(FILES)
     is_safe = found and name and not {".", "..", ""} & {*name.split("/")}
@@ -240,9 +243,11 @@ def _url_of_file(payload: dict[str, Any]) -> str | None:
 
 def _path_of(url: Any) -> str | None:
     """Return the path of a web address, None for anything else."""
+    if not isinstance(url, str) or len(url) > MAX_URL:
+        return None
     try:
         parsed = URL(url)
-    except (IndexError, TypeError, ValueError):
+    except (IndexError, ValueError):
         # yarl raises an IndexError for some addresses with brackets
         return None
     return parsed.path if parsed.scheme in {"http", "https", ""} else None

@@ -87,6 +87,21 @@ KINDS = {
     "order": MessageKind.OTHER,
 }
 """What people see, by the type of a message; the types are not documented."""
+SILENT = {
+    "call",
+    "ciphertext",
+    "deleted",
+    "e2e_notification",
+    "edited",
+    "gp2",
+    "notification",
+    "poll_update",
+    "protocol",
+    "revoked",
+    "system",
+    "unsupported",
+}
+"""Types beside the body of what people don't see."""
 IDS = (("message_id",), ("id",), ("event_id",))
 REACTION_IDS = (("event_id",), ("id",), ("message_id",))
 CHATS = (("chat_id",), ("chat",), ("group_id",))
@@ -206,6 +221,7 @@ def _received(data: dict[str, Any]) -> Content | Skipped:
     if isinstance(kind, Skipped):
         return kind
     mime_types, filenames = MEMBERS
+    is_plain = kind is MessageKind.TEXT and at(data, "body", "type") in {None, "text"}
     return shown(
         Content(
             kind=kind,
@@ -213,7 +229,8 @@ def _received(data: dict[str, Any]) -> Content | Skipped:
             reply_to=optional_identifier(first_at(data, *REPLIES)),
             mime_type=cut(_of_file(data, mime_types), MAX_MIME_TYPE) or None,
             filename=file_name(_of_file(data, filenames)),
-        )
+        ),
+        is_plain=is_plain,
     )
 
 
@@ -226,9 +243,14 @@ def _of_file(data: dict[str, Any], names: tuple[str, ...]) -> Any:
 
 def _kind(data: dict[str, Any]) -> MessageKind | Skipped:
     """Return what people see of a message."""
-    word = first_at(data, ("body", "type"), ("type",), ("message_type",))
-    if word is not None:
+    if word := first_at(data, ("body", "type")):
         return KINDS.get(word.lower()) or skipped_type(word)
+    word = first_at(data, ("type",), ("message_type",)) or ""
+    if kind := KINDS.get(word.lower()):
+        return kind
+    if word.lower() in SILENT:
+        return skipped_type(word)
+    # the word may mean something else
     if first_at(data, ("body", "media_url"), ("media_url",)):
         return kind_of_file(_of_file(data, MEMBERS[0]))
     return MessageKind.TEXT if first_at(data, *TEXTS) else Skipped("no_content")
