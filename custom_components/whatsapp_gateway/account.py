@@ -95,6 +95,9 @@ class Account:
     @callback
     def async_listen(self) -> None:
         """Ask the gateway to repeat its calls until the account is started."""
+        if self.inbox.receive is Receive.NO:
+            # there may be an issue of an earlier run
+            self.silence.async_update(None, "")
         if self.webhook:
             self.webhook.async_listen()
 

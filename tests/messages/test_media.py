@@ -29,6 +29,7 @@ from pytest_homeassistant_custom_component.common import (
     setup_test_component_platform,
 )
 
+from custom_components.whatsapp_gateway.messages.files import LOAD_SECONDS
 from custom_components.whatsapp_gateway.messages.media_view import (
     LIFETIME,
     REPEAT_TIME,
@@ -112,7 +113,11 @@ def sources(hass: HomeAssistant) -> dict[str, Any]:
         async def async_resolve_media(self, item: MediaSourceItem) -> Any:
             if item.identifier not in found:
                 raise Unresolvable("Not found")
-            return found[item.identifier]
+            media = found[item.identifier]
+            if isinstance(media, float):
+                # it takes so many seconds to answer
+                await asyncio.sleep(media)
+            return media
 
     async def source(_hass: HomeAssistant) -> MediaSource:
         return TestSource("test")
@@ -457,6 +462,20 @@ async def test_other_sources(
     assert await home.refused(media="media-source://test/odd") == "invalid_url"
     assert await home.refused(media="media-source://test/home") == "download_failed"
     assert await home.refused(media="media-source://test/gone") == "media_unavailable"
+
+
+@needs("messages")
+async def test_hung_source(
+    sources: dict[str, Any], home: FileHome, clock: Clock
+) -> None:
+    """A media source that doesn't answer holds other messages up for a minute."""
+    sources["hung"] = 3600.0
+    refused = asyncio.create_task(home.refused(media="media-source://test/hung"))
+    await clock.run(1)
+    text = asyncio.create_task(home.send(message="Alarm"))
+    await clock.run(LOAD_SECONDS + 1)
+    assert await refused == "media_unavailable"
+    assert (await text).text == "Alarm"
 
 
 @lacks("media_content")

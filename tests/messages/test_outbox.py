@@ -24,6 +24,7 @@ from tests.harness.recipients import (
     FAMILY,
     NEIGHBOURS,
     add_recipient,
+    device_named,
     notify,
     send,
 )
@@ -262,7 +263,7 @@ async def test_many_files(
     """Only as many files are in memory as fit, and none of a message without room."""
     size = 100_000
     monkeypatch.setattr(files, "MAX_MEDIA", size)
-    monkeypatch.setattr(files, "MAX_BYTES", 4 * size)
+    monkeypatch.setattr(files, "MAX_BYTES", 8 * size)
     file = home.write("door.jpg", PICTURE.ljust(size))
     store, most = async_files(home.hass), 0
     home.gateway.fail("send", delay=0.05)
@@ -270,7 +271,7 @@ async def test_many_files(
     for _ in range(200):
         await clock.run(0.05)
         most = max(most, store.size)
-    assert 0 < most <= 4 * size
+    assert 0 < most <= 8 * size
     await clock.run(700)
     results = await asyncio.gather(*calls, return_exceptions=True)
     told = [result for result in results if isinstance(result, BaseException)]
@@ -344,3 +345,178 @@ async def test_response(home: FileHome) -> None:
     home.gateway.heal()
     call = home.hass.services.async_call(DOMAIN, "send_message", data, blocking=True)
     assert await call is None
+
+
+@lacks("media_content")
+async def test_no_link(home: FileHome, clock: Clock) -> None:
+    """A file that can't be offered any more when its turn comes is let go."""
+    file = home.write("door.jpg", PICTURE)
+    await send(home.hass, entity_id=FAMILY_ENTITY, message="first")
+    late = start_sending(home, BEN_ENTITY, file=file)
+    await clock.run(0.1)
+    url, home.hass.config.external_url = home.hass.config.external_url, None
+    await clock.run(PAUSE)
+    error = late.exception()
+    assert isinstance(error, HomeAssistantError)
+    assert error.translation_key == "not_sent"
+    assert async_files(home.hass).size == 0
+    home.hass.config.external_url = url
+    assert await send(home.hass, entity_id=FAMILY_ENTITY, file=file)
+
+
+@lacks("media_content")
+async def test_room_for_links(
+    home: FileHome, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that nobody fetches leave half of the room to others."""
+    size = 100_000
+    monkeypatch.setattr(files, "MAX_MEDIA", size)
+    monkeypatch.setattr(files, "MAX_BYTES", 4 * size)
+    file = home.write("door.jpg", PICTURE.ljust(size))
+    # the answer of a proxy; the gateway may fetch the file later
+    home.gateway.fail("send", status=502)
+    calls = [start_sending(home, FAMILY_ENTITY, file=file) for _ in range(3)]
+    await clock.run(5)
+    assert [call.done() for call in calls] == [True, True, False]
+    assert async_files(home.hass).size <= 3 * size
+    await clock.run(300)
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    text = TEXTS["maybe_sent"]["message"]
+    assert [reason(result) for result in results] == [text] * 3
+    await clock.run(301)
+    assert async_files(home.hass).size == 0
+    home.gateway.heal()
+    assert await send(home.hass, entity_id=FAMILY_ENTITY, file=file)
+
+
+@needs("messages")
+@pytest.mark.parametrize("seconds", [0.1, 30])
+async def test_disabled_for_a_moment(
+    home: FileHome, entry: MockConfigEntry, clock: Clock, seconds: float
+) -> None:
+    """What waited when the account was disabled isn't sent later."""
+    home.gateway.fail("send", delay=20, times=1)
+    waiting = [
+        start_sending(home, FAMILY_ENTITY, message=f"{number}") for number in range(3)
+    ]
+    await clock.run(1)
+    entries, user = home.hass.config_entries, ConfigEntryDisabler.USER
+    await entries.async_set_disabled_by(entry.entry_id, user)
+    await clock.run(seconds)
+    await entries.async_set_disabled_by(entry.entry_id, None)
+    await clock.run(60)
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert texts(home) == ["0"]
+    assert await send(home.hass, entity_id=FAMILY_ENTITY, message="after")
+
+
+@needs("messages")
+async def test_reload_during_a_poll(
+    home: FileHome, entry: MockConfigEntry, clock: Clock
+) -> None:
+    """A message waits for the reloaded account if the old one can't tell any more."""
+    [session] = home.gateway.sessions.values()
+    session.state = State.STOPPED
+    await entry.runtime_data.coordinator.async_refresh()
+    await clock.run(40)
+    session.state = State.CONNECTED
+    home.gateway.fail("list", delay=5, times=1)
+    sending = start_sending(home, FAMILY_ENTITY, message="Hello")
+    await clock.run(1)
+    assert await home.hass.config_entries.async_reload(entry.entry_id)
+    await clock.run(30)
+    await sending
+    assert texts(home) == ["Hello"]
+
+
+@needs("messages")
+async def test_long_pause(
+    home: FileHome, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message doesn't wait for a pause of the gateway that is too long."""
+    monkeypatch.setattr(outbox, "MAX_WAIT_SECONDS", 60)
+    home.gateway.fail("send", status=429, headers={"Retry-After": "90"}, times=1)
+    with pytest.raises(HomeAssistantError) as error:
+        await notify(home.hass, FAMILY_ENTITY, message="Hello")
+    assert error.value.translation_key == "not_sent_in_time"
+    await clock.run(100)
+    assert texts(home) == []
+    await notify(home.hass, FAMILY_ENTITY, message="after")
+    assert texts(home) == ["after"]
+
+
+@needs("messages")
+async def test_replies_that_wait(
+    home: FileHome, entry: MockConfigEntry, clock: Clock
+) -> None:
+    """Automatic replies to one chat wait ten minutes at most, all together."""
+    assert await home.hass.config_entries.async_reload(entry.entry_id)
+    home.gateway.fail("send", delay=50, times=2)
+    replies = [
+        start_sending(home, FAMILY_ENTITY, message=f"{number}", automatic_reply=True)
+        for number in range(4)
+    ]
+    await clock.run(10)
+    assert await home.hass.config_entries.async_unload(entry.entry_id)
+    await clock.run(outbox.MAX_WAIT_SECONDS)
+    assert all(reply.done() for reply in replies)
+    results = await asyncio.gather(*replies, return_exceptions=True)
+    text = TEXTS["not_sent_in_time"]["message"].format(minutes=10)
+    assert [reason(result) for result in results[1:]] == [text] * 3
+    assert await home.hass.config_entries.async_setup(entry.entry_id)
+    await clock.run(100)
+    assert texts(home) == ["0"]
+    assert await send(home.hass, entity_id=FAMILY_ENTITY, message="after")
+
+
+@needs("messages")
+async def test_reply_without_file(home: FileHome, clock: Clock) -> None:
+    """An automatic reply whose file can't be loaded is none, and others go on."""
+    data = {"entity_id": FAMILY_ENTITY, "automatic_reply": True}
+    with pytest.raises(HomeAssistantError) as error:
+        await send(home.hass, **data, file=f"{home.folder}/missing.jpg")
+    assert error.value.translation_key == "file_not_found"
+    file = home.write("door.jpg", PICTURE)
+    [first] = await send(home.hass, **data, file=file)
+    [second] = await send(home.hass, **data, file=file)
+    assert (first["status"], second["status"]) == ("sent", "skipped")
+
+
+@needs("messages")
+async def test_same_end(home: FileHome, entry: MockConfigEntry, clock: Clock) -> None:
+    """Two numbers with the same end can be told apart in an error."""
+    device = device_named(home.hass, entry, "Home")
+    chats = ["4915112340010@s.whatsapp.net", "4915212340010@s.whatsapp.net"]
+    home.gateway.people |= {chat.partition("@")[0]: "X" for chat in chats}
+    data = {"device_id": device.id, "to": chats, "message": "Hello"}
+    home.gateway.fail("send", status=400, times=1)
+    call = asyncio.create_task(
+        home.hass.services.async_call(DOMAIN, "send_message", data, blocking=True)
+    )
+    await clock.run(2 * PAUSE)
+    error = call.exception()
+    assert isinstance(error, HomeAssistantError)
+    told = error.translation_placeholders or {}
+    assert told["failures"].startswith("…0010@s.whatsapp.net: ")
+    assert told["sent"] == "…0010@s.whatsapp.net (#2)"
+
+
+@needs("messages", "number_check")
+async def test_look_ups_without_file(
+    home: FileHome, entry: MockConfigEntry, clock: Clock
+) -> None:
+    """Numbers are looked up with pauses, also if nothing is sent then."""
+    device = device_named(home.hass, entry, "Home")
+    numbers = [f"+1 202 555 01{number}" for number in (23, 24, 25)]
+    home.gateway.people |= {
+        number.lstrip("+").replace(" ", ""): "X" for number in numbers
+    }
+    missing = {"file": f"{home.folder}/missing.jpg"}
+    call = asyncio.create_task(
+        send(home.hass, device_id=device.id, to=numbers, **missing)
+    )
+    await clock.run(0.5)
+    assert home.gateway.count("check_number") == 1
+    await clock.run(3 * PAUSE)
+    assert home.gateway.count("check_number") == 3
+    assert isinstance(call.exception(), HomeAssistantError)

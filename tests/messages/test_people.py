@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 import time
 from typing import TYPE_CHECKING
 
@@ -9,8 +11,15 @@ import pytest
 
 import homeassistant.components.hassio  # noqa: F401  not importable in frozen time
 from homeassistant.helpers import entity_registry as er
+from homeassistant.util import dt as dt_util
 
+from custom_components.whatsapp_gateway.const import DOMAIN
 from custom_components.whatsapp_gateway.messages import inbox, people
+from custom_components.whatsapp_gateway.providers.messages import (
+    IncomingMessage,
+    MessageEvent,
+    MessageKind,
+)
 from tests.harness.facts import SUPPORTED, needs
 from tests.harness.receiving import MESSAGE, Receiving, start
 from tests.harness.recipients import BEN, FAMILY, add_recipient
@@ -267,7 +276,7 @@ async def test_unexpected_error(
 async def test_clock_of_home_assistant(
     home: Receiving, clock: Clock, seconds: float
 ) -> None:
-    """A wrong clock of Home Assistant drops nothing; what is old stays old."""
+    """A wrong clock of Home Assistant, or of the gateway, drops nothing."""
     home.gateway.clock_ahead = seconds
     await home.account.coordinator.async_refresh()
     now = time.time() + seconds
@@ -275,7 +284,67 @@ async def test_clock_of_home_assistant(
     await home.get("a minute ago", sent_at=now - 60)
     await home.get("old", sent_at=now - inbox.MAX_AGE_SECONDS - 30)
     await clock.run(SOON)
-    assert home.texts == ["new", "a minute ago"]
+    # if Home Assistant's clock is behind, a message that is a little old seems new
+    assert home.texts == ["new", "a minute ago", *["old"] * (seconds > 0)]
     # nothing lies in the future
     for state in home.seen:
         assert state.attributes["timestamp"] <= state.last_updated.isoformat()
+
+
+@pytest.mark.parametrize("delay", [0, 569])
+async def test_delayed_report(home: Receiving, clock: Clock, delay: float) -> None:
+    """What was held up on its way for minutes is old, whatever its own clock says."""
+    home.gateway.clock_ahead = -delay
+    await home.get("Open the door", sent_at=time.time() - delay - 1)
+    await clock.run(SOON)
+    assert home.texts == ([] if delay else ["Open the door"])
+
+
+@needs("receiving", "lids", "own_messages")
+async def test_own_number_beside_lid(home: Receiving, clock: Clock) -> None:
+    """Nobody else gets the own number, whatever the gateway tells."""
+    own = home.session.phone_number
+    home.account.inbox._learn(
+        replace(
+            message_of_ben(home),
+            same_people=(("281474976710652@lid", f"{own}@s.whatsapp.net"),),
+            own_ids=(f"{own}@s.whatsapp.net",),
+        )
+    )
+    await home.get("hi", chat_id=FAMILY, sender=BEN_NUMBER, as_lid=True)
+    await clock.run(SOON)
+    assert home.last["sender"] == f"+{BEN_NUMBER}"
+
+
+def message_of_ben(home: Receiving) -> IncomingMessage:
+    """Return a message as a provider reports it."""
+    return IncomingMessage(
+        event=MessageEvent.SENT_BY_PHONE,
+        instance_id=home.session.id,
+        id="1",
+        chat_id="281474976710652@lid",
+        kind=MessageKind.TEXT,
+        sent_at=dt_util.utcnow(),
+    )
+
+
+@needs("receiving", "messages", "lids")
+async def test_question_to_lid(home: Receiving, clock: Clock) -> None:
+    """The answer to a question is found though the number is known only then."""
+    lid = f"{home.gateway.lids[BEN_NUMBER]}@lid"
+    add_recipient(home.hass, home.entry, home.session, lid, "Ben")
+    await clock.run(1)
+    vars(home.gateway).get("cached_chats", set()).add(lid)
+    data = {"entity_id": "notify.ben", "message": "Open?", "choices": ["Yes", "No"]}
+    asked = asyncio.create_task(
+        home.hass.services.async_call(
+            DOMAIN, "ask_question", data, blocking=True, return_response=True
+        )
+    )
+    await clock.run(5)
+    home.gateway.tells_numbers = True
+    await home.get("2", as_lid=True)
+    await clock.run(SOON)
+    answer = await asked
+    assert answer
+    assert answer["number"] == 2

@@ -72,7 +72,6 @@ SILENT: list[dict[str, Any]] = [
     {"conversation": "\u2800\u3164\ufe0f"},
     {"extendedTextMessage": {"text": ""}},
     {"extendedTextMessage": {"text": "\u200b \u2060"}},
-    {"listResponseMessage": {"singleSelectReply": {"selectedRowId": "x"}}},
     {"ephemeralMessage": {"message": {"protocolMessage": {"type": 3}}}},
     {"ephemeralMessage": {"message": {"albumMessage": {}}}},
     {"viewOnceMessageV2": {}},
@@ -164,6 +163,19 @@ SHOWN: list[tuple[dict[str, Any], str, str, str | None]] = [
         "Pizza?",
         None,
     ),
+    # a picture or buttons without a text
+    ({"listResponseMessage": {"singleSelectReply": {}}}, "other", "", None),
+    ({"interactiveMessage": {"header": {"imageMessage": {}}}}, "other", "", None),
+    ({"templateMessage": {"hydratedTemplate": {}}}, "other", "", None),
+    (
+        {"templateMessage": {"hydratedTemplate": {"hydratedTitleText": "Parcel"}}},
+        "text",
+        "Parcel",
+        None,
+    ),
+    (inside("botForwardedMessage", {"richResponseMessage": {}}), "other", "", None),
+    ({"conversation": "", **TEXT}, "text", "hi", None),
+    ({"conversation": "\u200e" * 5000 + "hi"}, "text", "hi", None),
     ({"eventMessage": {"name": "Birthday"}}, "other", "Birthday", None),
     (
         {"groupInviteMessage": {"groupName": "Family", "caption": "Join us"}},

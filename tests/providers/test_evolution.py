@@ -956,14 +956,18 @@ async def test_webhook_of_an_instance_that_is_not_loaded(
     assert gateway.webhooks.active == []
 
     gateway.fail("webhook_find", hang=True)
-    for call in (
-        provider.webhooks.register(url, "secret", names),
-        provider.webhooks.unregister(url, names),
+    for call, count in (
+        (provider.webhooks.register(url, "secret", [*names, "more"]), 2),
+        (provider.webhooks.unregister(url, names), 1),
     ):
         asked = gateway.count("webhook_find")
         with pytest.raises(Unreachable):
             await call
-        assert gateway.count("webhook_find") == asked + 1
+        assert gateway.count("webhook_find") == asked + count
+    gateway.heal()
+    gateway.fail("webhook_find", hang=True, times=1)
+    unloaded.loaded = True
+    assert await provider.webhooks.register(url, "secret", names) == {home.id: True}
     gateway.heal()
     unloaded.loaded = True
     assert len(await provider.webhooks.register(url, "secret", names)) == 2
@@ -1303,6 +1307,34 @@ def test_own_ids(provider: Evolution) -> None:
     message = provider.webhooks.parse(json.dumps(event | {"data": data}).encode())
     assert isinstance(message, IncomingMessage)
     assert (message.own_ids, message.mentions) == ((CHAT,), {CHAT})
+
+
+def test_own_number_beside_lid(provider: Evolution) -> None:
+    """The own number beside the LID of the receiver says nothing about the receiver."""
+    provider.webhooks.receives = True
+    key = {"remoteJid": "7@lid", "remoteJidAlt": CHAT, "fromMe": True, "id": "1"}
+    data = {"key": key, "message": {"conversation": "hi"}}
+    event = {"event": "messages.upsert", "instance": "home", "sender": CHAT}
+    message = provider.webhooks.parse(json.dumps(event | {"data": data}).encode())
+    assert isinstance(message, IncomingMessage)
+    assert (message.chat_id, message.own_ids) == ("7@lid", (CHAT,))
+
+
+async def test_reaction_to_one_of_two(
+    gateway: EvolutionGateway, provider: Evolution
+) -> None:
+    """Two people may use the same ID: a reaction goes to the right one."""
+    linked(gateway)
+    provider.webhooks.receives = True
+    for number in ("4915100000010", "4915100000099"):
+        gateway.people[number] = "X"
+        chat = f"{number}@s.whatsapp.net"
+        key = {"remoteJid": chat, "id": "3F1", "fromMe": False}
+        message = {"key": key, "message": {"conversation": "hi"}}
+        provider.webhooks.parse(webhook_body(message))
+    reaction = OutgoingMessage(reaction="👍", reply_to="3F1")
+    await provider.messages.send("home", "4915100000099@s.whatsapp.net", reaction)
+    assert gateway.sent[-1].chat_id == "4915100000099@s.whatsapp.net"
 
 
 async def test_webhook_of_messages(

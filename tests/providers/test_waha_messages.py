@@ -292,7 +292,8 @@ async def test_system_entries(
         ("ptv", "", "video", ""),
         ("image", "hi", "image", "hi"),
         ("chat", "", None, None),
-        ("list_response", "", None, None),
+        ("list_response", "", "other", ""),
+        ("scheduled_event_creation", "Birthday", "other", "Birthday"),
     ],
 )
 async def test_words(
@@ -419,6 +420,7 @@ S3 = "https://s3.example.com/waha/x.jpg?X-Amz-Signature=1"
         ),
         ({"url": S3, "s3": {"Bucket": "waha", "Key": "x.jpg"}}, S3, "x.jpg"),
         ({"url": "/api/files/../x", "s3": {"Key": "x"}}, None, "x"),
+        ({"url": f"{S3}{'x' * 5000}", "s3": {"Key": "x"}}, None, None),
     ],
 )
 async def test_files(

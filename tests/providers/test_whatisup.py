@@ -436,6 +436,17 @@ def test_replies_to_lists(body: Any, text: str) -> None:
     assert (message.kind, message.text) == (MessageKind.TEXT, text)
 
 
+@pytest.mark.parametrize("word", ["message", "chat", "extendedTextMessage"])
+def test_type_beside_body(word: str) -> None:
+    """A type beside the body may mean anything, unless it is known to be silent."""
+    data = {"from": "491", "id": "1", "body": "hi", "type": word}
+    message = _parse_event(event(**data), receives=True)
+    assert isinstance(message, IncomingMessage)
+    assert (message.kind, message.text) == (MessageKind.TEXT, "hi")
+    data["type"] = "revoked"
+    assert _parse_event(event(**data), receives=True) == Skipped("revoked")
+
+
 def test_people_of_messages() -> None:
     """Hosted accounts and broadcast lists are people; a number may stand beside."""
     for data, chat in (
@@ -458,7 +469,13 @@ def test_people_of_messages() -> None:
 def test_local_times(hours: float) -> None:
     """A local time that is labelled UTC is now; an old one is old."""
     now = datetime.now(UTC)
-    for seconds, age in ((hours * 3600, 0), (-7 * 60, 7 * 60), (-20 * 3600, 72_000)):
+    for seconds, age in (
+        (hours * 3600, 0),
+        (-7 * 60, 7 * 60),
+        (-15 * 60, 15 * 60),
+        (-3500, 3500),
+        (-20 * 3600, 72_000),
+    ):
         moment = (now + timedelta(seconds=seconds)).isoformat()[:23] + "Z"
         data = {"from": "491", "id": "1", "body": "hi", "received_at": moment}
         message = _parse_event(event(**data), receives=True)

@@ -11,6 +11,7 @@ from homeassistant.config_entries import ConfigEntryDisabler, ConfigEntryState
 from homeassistant.helpers import issue_registry as ir
 
 from custom_components.whatsapp_gateway.const import DOMAIN
+from custom_components.whatsapp_gateway.push.stream import STABLE_SECONDS
 from tests.harness.facts import SUPPORTED
 from tests.harness.helpers import POLL, raised_issues, until
 from tests.harness.receiving import Receiving, start
@@ -31,6 +32,8 @@ BY_STREAM = pytest.mark.parametrize(
 BY_WEBHOOK = pytest.mark.parametrize(
     "provider_key", [key for key, kind in RECEIVING.items() if not kind.has("events")]
 )
+SLOW_POLL = 300.0
+"""Seconds between two polls while the gateway reports changes."""
 IN_TIME = 600.0
 """Seconds until the user is told."""
 CHECK = 300.0
@@ -93,8 +96,28 @@ async def test_no_stream(home: Receiving, clock: Clock) -> None:
 
     home.gateway.heal()
     await until(lambda: home.account.stream.connected)  # type: ignore[union-attr]
-    await clock.run(SOON)
+    # one that lasts
+    await clock.run(SLOW_POLL + STABLE_SECONDS)
     assert told(home) == []
+
+
+@BY_STREAM
+async def test_unstable_stream(home: Receiving, clock: Clock) -> None:
+    """A connection that never lasts is told, and not opened again and again."""
+    stream = home.account.stream
+    assert stream
+    connections = stream.connections
+    for _ in range(25):
+        home.gateway.hang_up()
+        await clock.run(30)
+    assert told(home) == ["not_receiving_stream"]
+    assert stream.connections - connections < 12
+    await clock.run(SLOW_POLL + STABLE_SECONDS)
+    await clock.run(SLOW_POLL)
+    assert told(home) == []
+    await home.get("After")
+    await clock.run(SOON)
+    assert home.texts == ["After"]
 
 
 @BY_STREAM
@@ -124,6 +147,8 @@ async def test_issue_ends(home: Receiving, clock: Clock, how: str) -> None:
     assert told(home) == ["not_receiving_stream"]
     entries, entry_id = home.hass.config_entries, home.entry.entry_id
     if how == "turn_off":
+        # also if the gateway can't be reached
+        home.gateway.fail("list", status=502)
         dialog = await home.form()
         await dialog.give(receive="no")
         await clock.run(POLL)
@@ -141,6 +166,17 @@ async def test_nothing_to_receive(home: Receiving, clock: Clock) -> None:
     await dialog.give(receive="no")
     await clock.run(SOON)
     await break_stream(home)
+    await clock.run(2 * IN_TIME)
+    assert told(home) == []
+
+
+@BY_WEBHOOK
+async def test_no_instances(home: Receiving, clock: Clock) -> None:
+    """An account without instances can't miss a message."""
+    webhook = home.account.webhook
+    assert webhook is not None
+    await webhook.async_turn_off()
+    home.gateway.sessions.clear()
     await clock.run(2 * IN_TIME)
     assert told(home) == []
 

@@ -23,6 +23,8 @@ MAX_REMEMBERED = 2000
 """Number of messages that are remembered."""
 MAX_TEXT = 4096
 """Number of characters of a text; the limits below are in characters, too."""
+MAX_BLANKS = 65_536
+"""Number of characters among which something to see is looked for."""
 MAX_NAME = 100
 MAX_FILENAME = 255
 MAX_MIME_TYPE = 100
@@ -163,10 +165,11 @@ def visible_text(value: Any) -> str:
 
     Characters without a shape, such as marks of the writing direction, are nothing.
     """
-    text = cut(value, MAX_TEXT)
-    if text and not any(map(_is_visible, text)):
-        text = cut(value.strip(), MAX_TEXT)
-    return text if any(map(_is_visible, text)) else ""
+    text = cut(value, MAX_BLANKS)
+    first = next((place for place, one in enumerate(text) if _is_visible(one)), None)
+    if first is None:
+        return ""
+    return text[:MAX_TEXT] if first < MAX_TEXT else text[first : first + MAX_TEXT]
 
 
 def _is_visible(character: str) -> bool:
