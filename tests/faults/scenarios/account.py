@@ -16,6 +16,7 @@ from homeassistant.helpers import entity_registry as er
 
 from custom_components.whatsapp_gateway.const import DOMAIN
 from custom_components.whatsapp_gateway.providers.http import READ_TIME_LIMIT
+from custom_components.whatsapp_gateway.push.stream import STABLE_SECONDS
 from tests.gateways.machine import State
 from tests.harness.helpers import state_of
 
@@ -208,6 +209,8 @@ class Push(AccountScenario):
     @override
     async def prepare(self) -> None:
         await self.again()
+        # only a connection that lasts ends the longer pauses of earlier faults
+        await asyncio.sleep(STABLE_SECONDS)
         self.change()
 
     @override
