@@ -181,10 +181,10 @@ class Account:
         reason, concerned = None, set[str]()
         polled = self.coordinator.last_update_success
         if polled and self.inbox.receive is not Receive.NO:
-            if self.stream:
-                reason = None if self.stream.is_stable else Reason.STREAM
-            elif self.webhook:
+            if self.webhook:
                 reason, concerned = self.webhook.silence
+            elif self.stream and not self.stream.is_stable:
+                reason = Reason.STREAM
         instances = self.coordinator.data.values()
         names = sorted(one.name for one in instances if one.id in concerned)
         self.silence.async_update(reason, escape_markdown(", ".join(names)))
@@ -244,8 +244,6 @@ class Account:
         `sequence`. But there is only one for all messages that wait.
         """
         coordinator = self.coordinator
-        if self.provider.closed:
-            raise failed("account_unavailable")
         if coordinator.is_connected(instance_id):
             return
         if coordinator.sequence < sequence:

@@ -329,6 +329,21 @@ async def test_pauses(
 
 
 @needs("number_check")
+async def test_reload_before_the_check(
+    hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry, clock: Clock
+) -> None:
+    """A number is checked by the reloaded account if its turn comes only then."""
+    await send_to(hass, entry, FAMILY)
+    call = asyncio.create_task(send_to(hass, entry, MEXICAN))
+    await clock.run(0.2)
+    assert gateway.count("check_number") == 0
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await clock.run(8)
+    assert await call == [MEXICAN_CHAT]
+    assert gateway.count("check_number") == 1
+
+
+@needs("number_check")
 async def test_unloaded(
     hass: HomeAssistant, gateway: Gateway, entry: MockConfigEntry
 ) -> None:

@@ -283,21 +283,38 @@ async def test_many_files(
 
 
 @needs("messages", "media_content")
-async def test_unloaded_files(
-    home: FileHome, clock: Clock, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("in_use", [False, True])
+async def test_room(
+    home: FileHome,
+    entry: MockConfigEntry,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    in_use: bool,
 ) -> None:
-    """A file that later recipients need makes room for others, and is loaded again."""
+    """A file makes room if only later recipients need it; else others wait for room."""
+    shop = home.gateway.add("Shop", State.CONNECTED)
+    await entry.runtime_data.coordinator.async_refresh()
+    add_recipient(home.hass, entry, shop, NEIGHBOURS, "Neighbours")
+    await home.hass.async_block_till_done()
     size = 100_000
     monkeypatch.setattr(files, "MAX_MEDIA", size)
     monkeypatch.setattr(files, "MAX_BYTES", size)
+    if in_use:
+        home.gateway.fail("send", delay=5, times=1)
     one, other = (home.write(name, PICTURE.ljust(size)) for name in ("a.jpg", "b.jpg"))
     both = start_sending(home, [FAMILY_ENTITY, BEN_ENTITY], file=one, message="a")
     await clock.run(0.5)
-    assert texts(home) == ["a"]
-    await send(home.hass, entity_id=FAMILY_ENTITY, file=other, message="b")
-    await clock.run(3 * PAUSE)
+    single = start_sending(home, "notify.neighbours", file=other, message="b")
+    await clock.run(0.4)
+    assert texts(home) == ([] if in_use else ["a", "b"])
+    assert async_files(home.hass).size <= size
+    await clock.run(5 + 3 * PAUSE)
+    await single
     assert [one["status"] for one in await both] == ["sent", "sent"]
     assert sorted(texts(home)) == ["a", "a", "b"]
+    assert {one.media for one in home.gateway.sent} == {PICTURE.ljust(size)}
+    assert async_files(home.hass).size == 0
 
 
 def links(home: FileHome) -> int:

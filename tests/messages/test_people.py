@@ -20,6 +20,7 @@ from custom_components.whatsapp_gateway.providers.messages import (
     MessageEvent,
     MessageKind,
 )
+from custom_components.whatsapp_gateway.providers.models import Skipped
 from tests.harness.facts import SUPPORTED, needs
 from tests.harness.receiving import MESSAGE, Receiving, start
 from tests.harness.recipients import BEN, FAMILY, add_recipient
@@ -348,3 +349,12 @@ async def test_question_to_lid(home: Receiving, clock: Clock) -> None:
     answer = await asked
     assert answer
     assert answer["number"] == 2
+
+
+async def test_many_reasons(home: Receiving) -> None:
+    """Only some reasons are counted by name, whatever a gateway calls them."""
+    account_inbox = home.account.inbox
+    for number in range(2 * inbox.MAX_REASONS):
+        account_inbox.count_skipped(Skipped(f"type{number}"))
+    assert len(account_inbox.skipped) == inbox.MAX_REASONS + 1
+    assert account_inbox.skipped["other"] == inbox.MAX_REASONS

@@ -172,6 +172,22 @@ async def test_nothing_to_receive(home: Receiving, clock: Clock) -> None:
 
 
 @BY_WEBHOOK
+async def test_not_wanted(home: Receiving, clock: Clock) -> None:
+    """A message that is reported though nobody wants it is nothing."""
+    events = endpoint(home).events
+    await home.choose("no")
+    endpoint(home).events = events
+    webhook = home.account.webhook
+    assert webhook is not None
+    calls = webhook.calls
+    await home.get("Not wanted")
+    await until(lambda: webhook.calls == calls + 1)
+    await clock.run(POLL)
+    assert home.seen == []
+    assert not home.account.inbox.dropped
+
+
+@BY_WEBHOOK
 async def test_no_instances(home: Receiving, clock: Clock) -> None:
     """An account without instances can't miss a message."""
     webhook = home.account.webhook

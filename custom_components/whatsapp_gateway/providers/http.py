@@ -226,8 +226,8 @@ class HttpClient:
         html = is_page(body)
         if response.status in SUCCESSES and (page_ok or not html):
             date = http_date(response.headers.get(hdrs.DATE))
-            if date is not None:
-                self.clock_ahead = (date - datetime.now(UTC)).total_seconds()
+            now = datetime.now(UTC)
+            self.clock_ahead = (date - now).total_seconds() if date else 0.0
             return Answer(body=body, date=date, api_key=self.api_key)
         if conflict_ok and response.status == HTTPStatus.CONFLICT and not html:
             return Answer(body=b"")
