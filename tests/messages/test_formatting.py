@@ -24,6 +24,9 @@ CONVERTED = [
     ("~~**both**~~", "~*both*~"),
     ("**Door:** open, **Window:** shut", "*Door:* open, *Window:* shut"),
     ("(**a**), **b**!", "(*a*), *b*!"),
+    # a mark without its other half is no mark
+    ("**Door _2**", "*Door _2*"),
+    ("~~Door **2~~", "~Door **2~"),
     # marks in marks
     ("**bold *and* more**", "*bold _and_ more*"),
     ("**bold _and_ more**", "*bold _and_ more*"),
