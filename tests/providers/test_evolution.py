@@ -46,7 +46,7 @@ from tests.gateways.evolution_instance import BOOT, CODE_LIFE
 from tests.gateways.evolution_server import REMOVAL
 from tests.gateways.machine import State
 from tests.gateways.webhooks import Endpoint
-from tests.harness.calls import CALLS, MESSAGE_CALLS, answer
+from tests.harness.calls import CALLS, MESSAGE_CALLS, answer, present
 from tests.harness.helpers import until
 from tests.harness.pairings import first_code, phases
 from tests.harness.recipients import BEN, device_named, send
@@ -1069,6 +1069,17 @@ async def test_check_without_phone(
         await entry.runtime_data.provider.messages.find_person("home", "12025550123")
         == BEN
     )
+
+
+@both_versions
+async def test_no_answer_about_a_number(
+    gateway: EvolutionGateway, provider: Evolution
+) -> None:
+    """An empty answer doesn't say that a number has no WhatsApp."""
+    linked(gateway)
+    gateway.fail("check_number", body=b"[]")
+    with pytest.raises(BadResponse, match="No answer about the number"):
+        await present(provider.number_check).find_person("home", "12025550123")
 
 
 @both_versions
