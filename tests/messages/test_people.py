@@ -22,15 +22,10 @@ from custom_components.whatsapp_gateway.providers.messages import (
 )
 from custom_components.whatsapp_gateway.providers.models import Skipped
 from tests.harness.facts import SUPPORTED, needs
-from tests.harness.receiving import MESSAGE, Receiving, start
+from tests.harness.receiving import MESSAGE, Receiving
 from tests.harness.recipients import BEN, FAMILY, add_recipient
 
 if TYPE_CHECKING:
-    from homeassistant.core import HomeAssistant
-    from pytest_homeassistant_custom_component.common import MockConfigEntry
-    from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
-
-    from tests.gateways import Gateway
     from tests.harness.clock import Clock
 
 BEN_NUMBER = "12025550123"
@@ -47,19 +42,6 @@ def provider_key(request: pytest.FixtureRequest) -> str:
     """Return the key of each provider that reports messages in turn."""
     key: str = request.param
     return key
-
-
-@pytest.fixture
-async def home(
-    hass: HomeAssistant,
-    gateway: Gateway,
-    entry: MockConfigEntry,
-    hass_client_no_auth: ClientSessionGenerator,
-) -> Receiving:
-    """Return an account that receives messages from everyone."""
-    home = await start(hass, gateway, entry, hass_client_no_auth)
-    await home.choose("everyone")
-    return home
 
 
 def strangers(home: Receiving, count: int) -> list[str]:

@@ -9,16 +9,11 @@ import pytest
 import homeassistant.components.hassio  # noqa: F401  not importable in frozen time
 
 from tests.harness.facts import SUPPORTED, needs
-from tests.harness.receiving import Receiving, start
 from tests.harness.recipients import BEN, FAMILY, NEIGHBOURS, add_recipient
 
 if TYPE_CHECKING:
-    from homeassistant.core import HomeAssistant
-    from pytest_homeassistant_custom_component.common import MockConfigEntry
-    from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
-
-    from tests.gateways import Gateway
     from tests.harness.clock import Clock
+    from tests.harness.receiving import Receiving
 
 BEN_NUMBER, ANNA = "12025550123", "12025550198"
 ANNA_CHAT = f"{ANNA}@s.whatsapp.net"
@@ -36,19 +31,6 @@ def provider_key(request: pytest.FixtureRequest) -> str:
     """Return the key of each provider that reports messages in turn."""
     key: str = request.param
     return key
-
-
-@pytest.fixture
-async def home(
-    hass: HomeAssistant,
-    gateway: Gateway,
-    entry: MockConfigEntry,
-    hass_client_no_auth: ClientSessionGenerator,
-) -> Receiving:
-    """Return an account that receives messages from everyone."""
-    home = await start(hass, gateway, entry, hass_client_no_auth)
-    await home.choose("everyone")
-    return home
 
 
 @pytest.mark.parametrize("known", ["number", "nothing", "hanging"])

@@ -9,15 +9,10 @@ import pytest
 import homeassistant.components.hassio  # noqa: F401  not importable in frozen time
 
 from tests.harness.facts import SUPPORTED, needs
-from tests.harness.receiving import Receiving, start
 
 if TYPE_CHECKING:
-    from homeassistant.core import HomeAssistant
-    from pytest_homeassistant_custom_component.common import MockConfigEntry
-    from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
-
-    from tests.gateways import Gateway
     from tests.harness.clock import Clock
+    from tests.harness.receiving import Receiving
 
 SOON = 0.5
 """Seconds until a message is shown, at most."""
@@ -227,19 +222,6 @@ SHOWN: list[tuple[dict[str, Any], str, str, str | None]] = [
         None,
     ),
 ]
-
-
-@pytest.fixture
-async def home(
-    hass: HomeAssistant,
-    gateway: Gateway,
-    entry: MockConfigEntry,
-    hass_client_no_auth: ClientSessionGenerator,
-) -> Receiving:
-    """Return an account that receives messages from everyone."""
-    home = await start(hass, gateway, entry, hass_client_no_auth)
-    await home.choose("everyone")
-    return home
 
 
 @needs("receiving", "whatsapp_form")

@@ -15,7 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from ..providers.message_parsing import MAX_TEXT, bare_id, remember
-from ..providers.messages import MessageEvent, MessageKind, next_sequence
+from ..providers.messages import FILES, MessageEvent, MessageKind, next_sequence
 from ..providers.models import GatewayError, MaybeSent
 
 if TYPE_CHECKING:
@@ -30,14 +30,8 @@ MAX_HOLD_SECONDS = 5.0
 """How long an own message waits for the answer to a send, which tells the ID."""
 ECHO_SECONDS = 10.0
 """How long a message without a known ID may be reported after its send has ended."""
-FILES = {
-    MessageKind.IMAGE,
-    MessageKind.VIDEO,
-    MessageKind.AUDIO,
-    MessageKind.VOICE,
-    MessageKind.DOCUMENT,
-}
-"""Kinds of files that are sent; stickers are not."""
+SENT_FILES = FILES - {MessageKind.STICKER}
+"""Kinds of files that are sent."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -176,5 +170,5 @@ def _content_received(message: IncomingMessage) -> int:
     if message.event is MessageEvent.REACTION:
         return hash((message.text, bare_id(message.reply_to or "")))
     # gateways don't agree on the kinds of files
-    kind = "file" if message.kind in FILES else message.kind
+    kind = "file" if message.kind in SENT_FILES else message.kind
     return hash((kind, message.text.strip()))
