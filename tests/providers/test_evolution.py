@@ -1256,7 +1256,7 @@ def webhook_body(data: Any) -> bytes:
 def test_no_message(provider: Evolution, data: Any) -> None:
     """What is incomplete or invisible is no message."""
     provider.webhooks.receives = True
-    assert isinstance(provider.webhooks.parse(webhook_body(data)), Skipped)
+    assert isinstance(provider.webhooks.read(webhook_body(data)), Skipped)
 
     good = {"key": {"remoteJid": CHAT, "id": "1"}, "message": {"conversation": "hi"}}
     for one in (good, [good]):

@@ -161,7 +161,7 @@ class Reports(Capability):
             return unexpected(err)
 
     def parse(self, payload: bytes | str) -> Report | None:  # noqa: ARG002
-        """Return what a payload reports; raises `BadResponse` if it isn't JSON."""
+        """Return what a payload reports; raises `BadResponse` if it can't be read."""
         return InstanceChanged()
 
 

@@ -8,7 +8,6 @@ from .. import parsing
 from ..base import path_of
 from ..capabilities import Webhooks
 from ..models import (
-    UNPARSABLE,
     BadResponse,
     GatewayError,
     InstanceChanged,
@@ -114,18 +113,10 @@ class EvolutionWebhooks(Webhooks):
     def parse(self, payload: bytes | str) -> Report | None:
         event = parsing.mapping(parsing.loads(payload))
         if event.get("event") == MESSAGE_EVENT:
-            return self._message(event)
+            return self._messages.parse_event(event) if self.receives else None
         has_code = event.get("event") == CODE_EVENT
         name = parsing.optional_text(event, "instance")
         return InstanceChanged(instance_id=name, has_code=has_code)
-
-    def _message(self, event: dict[str, Any]) -> Report | None:
-        if not self.receives:
-            return None
-        try:
-            return self._messages.parse_event(event)
-        except BadResponse:
-            return UNPARSABLE
 
 
 def _address(row: dict[str, Any]) -> str | None:
