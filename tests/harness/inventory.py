@@ -30,6 +30,8 @@ SERVER = "RequestHandler."
 
 Whether one is left depends on how long ago a connection had its last request.
 """
+IDLE = "_weakref_handle"
+"""Timer of aiohttp's client that closes idle connections."""
 
 
 def blocks() -> int:
@@ -39,6 +41,14 @@ def blocks() -> int:
     gc.collect()
     gc.collect()
     return sys.getallocatedblocks()
+
+
+def has_idle_connections(hass: HomeAssistant) -> bool:
+    """Return whether a client keeps a connection open that it does not use."""
+    return any(
+        _timer(timer) == IDLE and not timer.cancelled()
+        for timer in get_scheduled_timer_handles(hass.loop)
+    )
 
 
 def take_inventory(hass: HomeAssistant, entry: ConfigEntry) -> dict[str, Any]:
