@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED
 from homeassistant.const import Platform
+from homeassistant.core import callback
 from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
 
 from .account import Account
 from .const import DOMAIN
 from .messages.media_view import async_setup_media_view
-from .messages.memory import async_forget
-from .problems import async_delete_issues, async_delete_issues_of_disabled
-from .push.webhook_removal import (
-    async_remove_webhook,
-    async_unregister_handlers_of_disabled,
-)
+from .messages.memory import async_end_messages, async_forget
+from .problems import async_delete_issues
+from .push.webhook_removal import async_remove_webhook, async_unregister_handler
 from .services import async_setup_services
 
 if TYPE_CHECKING:
+    from homeassistant.config_entries import ConfigEntry, ConfigEntryChange
     from homeassistant.core import HomeAssistant
     from homeassistant.helpers.typing import ConfigType
 
@@ -39,8 +40,16 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     """Set up what needs no account."""
     async_setup_media_view(hass)
     async_setup_services(hass)
-    async_delete_issues_of_disabled(hass)
-    async_unregister_handlers_of_disabled(hass)
+
+    @callback
+    def changed(_change: ConfigEntryChange, entry: ConfigEntry) -> None:
+        # also one that isn't loaded
+        if entry.domain == DOMAIN and entry.disabled_by:
+            async_delete_issues(hass, entry.entry_id)
+            async_end_messages(hass, entry.entry_id)
+            async_unregister_handler(hass, entry)
+
+    async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, changed)
     return True
 
 

@@ -16,7 +16,7 @@ from .const import CONF_ACCOUNT_ID, CONF_PAIRING_DIGESTS, Receive
 from .coordinator import SECOND_LOOK_SECONDS, GatewayCoordinator
 from .devices import async_update_devices
 from .messages.inbox import Inbox
-from .messages.memory import async_end_sending, async_memory_of
+from .messages.memory import async_memory_of
 from .messages.outbox import Transport
 from .pairing.qr_code import QrCodes
 from .problems import DISCONNECTING_ACTIONS, Problems
@@ -111,7 +111,6 @@ class Account:
             check_connected=self.async_check_connected,
             check_key=self.coordinator.async_check_key,
         )
-        entry.async_on_unload(self._async_end_if_disabled)
         entry.async_on_unload(self.outbox.async_open(transport))
         entry.async_on_unload(
             self.coordinator.async_add_listener(self._async_tell_silence)
@@ -119,6 +118,7 @@ class Account:
         if self.webhook:
             entry.async_on_unload(self.webhook.async_stop)
             self.webhook.async_start(self.coordinator.data)
+        entry.async_on_unload(self.inbox.async_open())
         if self.inbox.receive is not Receive.NO:
             entry.async_create_background_task(
                 self.hass, self.inbox.async_run(), f"{entry.title} messages"
@@ -127,12 +127,6 @@ class Account:
             entry.async_create_background_task(
                 self.hass, self.stream.async_run(), f"{entry.title} events"
             )
-
-    @callback
-    def _async_end_if_disabled(self) -> None:
-        """Let nothing wait for an account that will not be loaded again by itself."""
-        if self.entry.disabled_by:
-            async_end_sending(self.hass, self.entry.entry_id)
 
     def _is_pushed(self) -> bool:
         """Return whether the gateway reports changes by itself just now."""

@@ -9,10 +9,8 @@ from enum import StrEnum
 from time import monotonic, time
 from typing import TYPE_CHECKING
 
-from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED
 from homeassistant.core import callback
 from homeassistant.helpers import issue_registry as ir
-from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.translation import async_get_cached_translations
 
 from .client import async_store
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
-    from homeassistant.config_entries import ConfigEntry, ConfigEntryChange
+    from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
     from .providers.models import Instance
@@ -275,15 +273,3 @@ def async_delete_issues(hass: HomeAssistant, entry_id: str) -> None:
     ]
     for issue_id in issue_ids:
         ir.async_delete_issue(hass, DOMAIN, issue_id)
-
-
-@callback
-def async_delete_issues_of_disabled(hass: HomeAssistant) -> None:
-    """Delete the issues of each account that is disabled, loaded or not."""
-
-    @callback
-    def changed(_change: ConfigEntryChange, entry: ConfigEntry) -> None:
-        if entry.domain == DOMAIN and entry.disabled_by:
-            async_delete_issues(hass, entry.entry_id)
-
-    async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, changed)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import homeassistant.components.hassio  # noqa: F401  not importable in frozen time
-from homeassistant.config_entries import ConfigEntryDisabler
+from homeassistant.config_entries import ConfigEntryDisabler, ConfigEntryState
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
 
@@ -407,9 +407,15 @@ async def test_room_for_links(
 
 
 @needs("messages")
+@pytest.mark.parametrize("is_loaded", [True, False])
 @pytest.mark.parametrize("seconds", [0.1, 30])
 async def test_disabled_for_a_moment(
-    home: FileHome, entry: MockConfigEntry, clock: Clock, seconds: float
+    home: FileHome,
+    entry: MockConfigEntry,
+    clock: Clock,
+    seconds: float,
+    *,
+    is_loaded: bool,
 ) -> None:
     """What waited when the account was disabled isn't sent later."""
     home.gateway.fail("send", delay=20, times=1)
@@ -418,8 +424,13 @@ async def test_disabled_for_a_moment(
     ]
     await clock.run(1)
     entries, user = home.hass.config_entries, ConfigEntryDisabler.USER
+    if not is_loaded:
+        home.gateway.fail("list", status=500)
+        await entries.async_reload(entry.entry_id)
+        assert entry.state is ConfigEntryState.SETUP_RETRY
     await entries.async_set_disabled_by(entry.entry_id, user)
     await clock.run(seconds)
+    home.gateway.heal()
     await entries.async_set_disabled_by(entry.entry_id, None)
     await clock.run(60)
     await asyncio.gather(*waiting, return_exceptions=True)

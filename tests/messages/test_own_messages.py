@@ -168,6 +168,22 @@ async def test_reported_before_the_answer(home: Receiving, clock: Clock) -> None
     assert home.account.inbox.queued == 0
 
 
+async def test_reload_meanwhile(home: Receiving, clock: Clock) -> None:
+    """Own messages that wait until a send has ended are shown after a reload."""
+    home.gateway.fail("send", late=3)
+    sending = start_sending(home, message="Hello")
+    await clock.run(1)
+    await by_phone(home, "Mine")
+    await clock.run(SOON)
+    assert home.texts == []
+    assert await home.hass.config_entries.async_reload(home.entry.entry_id)
+    await home.until_ready()
+    await clock.run(5)
+    await sending
+    assert home.texts == ["Mine"]
+    assert home.account.inbox.queued == 0
+
+
 async def test_other_instance(home: Receiving, clock: Clock) -> None:
     """A send of one instance doesn't hold the messages of another one back."""
     home.gateway.fail("send", late=3)

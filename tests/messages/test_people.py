@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 import homeassistant.components.hassio  # noqa: F401  not importable in frozen time
+from homeassistant.config_entries import ConfigEntryDisabler
 from homeassistant.helpers import entity_registry as er
 from homeassistant.util import dt as dt_util
 
 from custom_components.whatsapp_gateway.const import DOMAIN
 from custom_components.whatsapp_gateway.messages import inbox, people
+from custom_components.whatsapp_gateway.messages.memory import async_memory_of
 from custom_components.whatsapp_gateway.providers.messages import (
     IncomingMessage,
     MessageEvent,
@@ -114,6 +116,54 @@ async def test_order_in_chat(home: Receiving, clock: Clock) -> None:
     assert home.texts == [f"{number}" for number in range(6)]
     assert home.gateway.count("lid") == 1
     assert home.account.inbox.queued == 0
+
+
+@needs("receiving", "lid_lookup")
+async def test_reload_meanwhile(home: Receiving, clock: Clock) -> None:
+    """Messages that wait are shown after a reload, in order and once."""
+    home.gateway.fail("lid", late=4)
+    for number in range(3):
+        await home.get(f"{number}", as_lid=True)
+    await clock.run(SOON)
+    assert home.texts == []
+    assert await home.hass.config_entries.async_reload(home.entry.entry_id)
+    await home.until_ready()
+    await clock.run(people.MAX_WAIT_SECONDS + SOON)
+    assert home.texts == ["0", "1", "2"]
+    assert home.account.inbox.queued == 0
+    # nothing is kept for the next time
+    assert await home.hass.config_entries.async_reload(home.entry.entry_id)
+    await home.until_ready()
+    await clock.run(people.MAX_WAIT_SECONDS + SOON)
+    assert home.texts == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("how", ["disabled", "turned off", "too late"])
+@needs("receiving", "lid_lookup")
+async def test_reload_without_receiving(
+    home: Receiving, clock: Clock, how: str
+) -> None:
+    """Messages that wait end with what they waited for."""
+    home.gateway.fail("lid", late=4)
+    await home.get("0", as_lid=True)
+    await clock.run(SOON)
+    entries, entry_id = home.hass.config_entries, home.entry.entry_id
+    memory = async_memory_of(home.hass, entry_id)
+    if how == "disabled":
+        await entries.async_set_disabled_by(entry_id, ConfigEntryDisabler.USER)
+        assert memory.waiting == []
+        await entries.async_set_disabled_by(entry_id, None)
+    elif how == "turned off":
+        await home.choose("no")
+        assert memory.waiting == []
+        await home.choose("everyone")
+    else:
+        assert await entries.async_unload(entry_id)
+        await clock.run(inbox.MAX_AGE_SECONDS)
+        assert await entries.async_setup(entry_id)
+    await home.until_ready()
+    await clock.run(people.MAX_WAIT_SECONDS + SOON)
+    assert home.texts == []
 
 
 @needs("receiving", "lid_lookup")

@@ -13,6 +13,7 @@ import logging
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import callback
 from homeassistant.util import dt as dt_util
 
@@ -77,6 +78,8 @@ class Inbox:
         self._lanes: dict[tuple[str, str], Lane] = {}
         """Messages that wait for the number of somebody, by instance and chat, each
         with the time of the monotonic clock until which it waits."""
+        self._own: list[IncomingMessage] = []
+        """Own messages that may be those that are being sent."""
         self._files: dict[tuple[str, str], IncomingMessage] = {}
         self._listeners: dict[str, Listener] = {}
         self._held = 0
@@ -115,6 +118,24 @@ class Inbox:
             del self._listeners[instance_id]
 
         return unsubscribe
+
+    @callback
+    def async_open(self) -> CALLBACK_TYPE:
+        """Take the messages that waited when the account was unloaded.
+
+        Returns what keeps those that wait for the next time, at the end.
+        """
+        waiting, self._memory.waiting = self._memory.waiting, []
+        for message in waiting:
+            self.put(message)
+
+        @callback
+        def close() -> None:
+            lanes = chain.from_iterable(self._lanes.values())
+            waiting = [*self._queue, *(message for _, message in lanes), *self._own]
+            self._memory.waiting = sorted(waiting, key=lambda one: one.arrived_at)
+
+        return close
 
     def file(self, instance_id: str, message_id: str) -> IncomingMessage | None:
         """Return a message whose file can be downloaded."""
@@ -206,10 +227,12 @@ class Inbox:
     async def _async_hold(self, message: IncomingMessage, sending: Sending) -> None:
         """Hold an own message back: it may be the one that is being sent."""
         self._held += 1
+        self._own.append(message)
         try:
             await sending.async_wait()
         finally:
             self._held -= 1
+            self._own.remove(message)
         self._enqueue(message)
 
     def _enqueue(self, message: IncomingMessage) -> None:
@@ -275,6 +298,9 @@ class Inbox:
             if not self._queue:
                 self._arrived.clear()
                 await self._arrived.wait()
+            if self._entry.state is ConfigEntryState.UNLOAD_IN_PROGRESS:
+                # there are no entities any more, until the account is loaded again
+                return
             message = self._queue.popleft()
             was_shown = False
             try:

@@ -20,6 +20,8 @@ from .sent import SentMessages
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
+    from ..providers.messages import IncomingMessage
+
 
 class Memory:
     """Data that survives a reload, but not a restart of Home Assistant."""
@@ -36,6 +38,8 @@ class Memory:
         self.questions = Questions(self.sent, self.people)
         self.checked_numbers = CheckedNumbers()
         self.outbox = Outbox(hass, self.sent, self.checked_numbers)
+        self.waiting: list[IncomingMessage] = []
+        """Messages that arrived before a reload, and are handed over after it."""
 
 
 MEMORIES: HassKey[dict[str, Memory]] = HassKey(f"{DOMAIN}_memories")
@@ -62,14 +66,15 @@ def async_sent_by_others(hass: HomeAssistant, memory: Memory) -> list[SentMessag
 @callback
 def async_forget(hass: HomeAssistant, entry_id: str) -> None:
     """Delete the memory of an account that is removed."""
-    async_end_sending(hass, entry_id)
+    async_end_messages(hass, entry_id)
     hass.data.get(MEMORIES, {}).pop(entry_id, None)
 
 
 @callback
-def async_end_sending(hass: HomeAssistant, entry_id: str) -> None:
-    """Send nothing more for an account that is removed or disabled."""
+def async_end_messages(hass: HomeAssistant, entry_id: str) -> None:
+    """Let no message wait any more for an account that is removed or disabled."""
     if memory := hass.data.get(MEMORIES, {}).get(entry_id):
         memory.outbox.async_end()
+        memory.waiting.clear()
     if view := hass.data.get(MEDIA_VIEW):
         view.async_withdraw(entry_id)

@@ -7,13 +7,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.components import webhook
-from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED
 from homeassistant.const import CONF_API_KEY, CONF_URL
 from homeassistant.core import callback
-from homeassistant.helpers.dispatcher import async_dispatcher_connect
 
 from ..client import create_provider, create_session
-from ..const import CONF_WEBHOOK, DOMAIN
+from ..const import CONF_WEBHOOK
 from ..devices import known_instance_ids
 from ..providers.models import GatewayError
 from .webhook_requests import async_delete_cloudhook
@@ -21,7 +19,7 @@ from .webhook_requests import async_delete_cloudhook
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from homeassistant.config_entries import ConfigEntry, ConfigEntryChange
+    from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
     from ..providers.capabilities import Webhooks
@@ -47,18 +45,6 @@ def async_unregister_handler(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Answer no calls any more."""
     if is_on(entry):
         webhook.async_unregister(hass, entry.data[CONF_WEBHOOK][CONF_ID])
-
-
-@callback
-def async_unregister_handlers_of_disabled(hass: HomeAssistant) -> None:
-    """Answer no calls of an account from the moment when it is disabled."""
-
-    @callback
-    def changed(_change: ConfigEntryChange, entry: ConfigEntry) -> None:
-        if entry.domain == DOMAIN and entry.disabled_by:
-            async_unregister_handler(hass, entry)
-
-    async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, changed)
 
 
 async def async_move_webhook(
