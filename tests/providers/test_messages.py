@@ -610,6 +610,42 @@ async def test_number_check(
     assert await present(provider.number_check).find_person(home.id, BEN)
 
 
+def error_body(text: str) -> bytes:
+    """Return what a gateway says of an internal error."""
+    return json.dumps({"message": text}).encode()
+
+
+ENGINE_ERRORS = [
+    ("Protocol error (Runtime.callFunctionOn): Session closed.", "session_broken"),
+    ("Connection Closed", "instance_not_connected"),
+    ("rate-overlimit", "whatsapp_limit"),
+]
+
+
+@needs("chats")
+@pytest.mark.parametrize(("text", "reason"), ENGINE_ERRORS)
+async def test_chats_of_engine(
+    gateway: Gateway, provider: Provider, home: Session, text: str, reason: str
+) -> None:
+    """What runs WhatsApp in the gateway may say why there is no list."""
+    gateway.fail("chats", status=500, body=error_body(text))
+    with pytest.raises(Refused) as error:
+        await present(provider.chats).list_chats(home.id)
+    assert error.value.reason == reason
+
+
+@needs("number_check")
+@pytest.mark.parametrize(("text", "reason"), ENGINE_ERRORS)
+async def test_number_check_of_engine(
+    gateway: Gateway, provider: Provider, home: Session, text: str, reason: str
+) -> None:
+    """What runs WhatsApp in the gateway may say why a number can't be checked."""
+    gateway.fail("check_number", status=500, body=error_body(text))
+    with pytest.raises(Refused) as error:
+        await present(provider.number_check).find_person(home.id, ANNA)
+    assert error.value.reason == reason
+
+
 @needs("number_check")
 @pytest.mark.parametrize("body", [b"[]", b"{}", b'[{"jid": "1"}]', b'{"data": [{}]}'])
 async def test_odd_number_check(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar
 
@@ -24,7 +24,7 @@ from .parsing import dumps
 from .refusals import refusal_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable
+    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 
     from .http import Answer, HttpClient
     from .messages import (
@@ -48,6 +48,15 @@ REFUSALS = {*range(300, 500)} - {HTTPStatus.REQUEST_TIMEOUT}
 def unexpected(err: Exception) -> Skipped:
     """Return the report of an error that this integration didn't expect."""
     return Skipped("unexpected_error", type(err).__name__)
+
+
+@contextmanager
+def known_refusals() -> Iterator[None]:
+    """Let an error of what runs WhatsApp in the gateway say what it means."""
+    try:
+        yield
+    except (Rejected, Unreachable) as err:
+        raise refusal_of(str(err)) or err from None
 
 
 class Capability:
@@ -116,20 +125,30 @@ class LidLookup(Capability, ABC):
 class Chats(Capability, ABC):
     """List the groups, or the groups and people, of an instance with their names."""
 
-    @abstractmethod
     async def list_chats(self, instance_id: str) -> list[Chat]:
         """Return the chats of an instance; the members of groups are not asked for."""
+        with known_refusals():
+            return await self._list_chats(instance_id)
+
+    @abstractmethod
+    async def _list_chats(self, instance_id: str) -> list[Chat]:
+        """Ask the gateway for the chats of an instance."""
 
 
 class NumberCheck(Capability, ABC):
     """Tell whether a phone number has WhatsApp."""
 
-    @abstractmethod
     async def find_person(self, instance_id: str, phone_number: str) -> str | None:
         """Return the chat ID of a phone number (digits), None if it has no WhatsApp.
 
         WhatsApp may know the number in another form. Nothing is sent.
         """
+        with known_refusals():
+            return await self._find_person(instance_id, phone_number)
+
+    @abstractmethod
+    async def _find_person(self, instance_id: str, phone_number: str) -> str | None:
+        """Ask the gateway for the chat ID of a phone number."""
 
 
 class Downloads(Capability, ABC):

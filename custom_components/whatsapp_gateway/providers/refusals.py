@@ -65,17 +65,20 @@ _TRANSCRIBED = {MessageKind.AUDIO, MessageKind.VOICE}
 """Files that some servers send to another service after they have sent the message."""
 
 
-def refusal_of(error: str, chat: str, message: OutgoingMessage) -> Rejected | None:
-    """Return the refusal that an error means, None if the message may have been sent.
+def refusal_of(
+    error: str, chat: str = "", message: OutgoingMessage | None = None
+) -> Rejected | None:
+    """Return the refusal that an error means, None if it doesn't tell.
 
-    `error` is what the gateway says about a message to a chat.
+    `error` is what the gateway says about a question, or about a message to a chat.
+    After `None` the message may have been sent.
     """
     text = _PREFIXES.sub("", error, count=1)
     meanings = _MEANINGS | (_IN_GROUPS if chat.endswith(GROUP) else {})
     for pattern, reason in meanings.items():
         if found := re.match(pattern, text):
             return Refused(reason, **found.groupdict())
-    if _NOT_FETCHED.match(text):
+    if message and _NOT_FETCHED.match(text):
         return _not_fetched(error, message)
     return Rejected(error) if _PREPARED.match(error) else None
 

@@ -139,7 +139,7 @@ class EvolutionMessages(Messages, Chats, NumberCheck, Downloads):
                     remember(self._keys, (instance_id, message_id, one), key)
 
     @override
-    async def list_chats(self, instance_id: str) -> list[Chat]:
+    async def _list_chats(self, instance_id: str) -> list[Chat]:
         """Return the groups, and the people whose names the server knows.
 
         The server looks up a picture of each group, so this takes long.
@@ -157,7 +157,7 @@ class EvolutionMessages(Messages, Chats, NumberCheck, Downloads):
         return groups
 
     @override
-    async def find_person(self, instance_id: str, phone_number: str) -> str | None:
+    async def _find_person(self, instance_id: str, phone_number: str) -> str | None:
         """Return the chat of a phone number, None if it has no WhatsApp.
 
         Only instances with a phone can check a number; the others believe it.

@@ -83,7 +83,7 @@ class WahaMessages(Messages, Chats, NumberCheck, Downloads, LidLookup):
         )
 
     @override
-    async def list_chats(self, instance_id: str) -> list[Chat]:
+    async def _list_chats(self, instance_id: str) -> list[Chat]:
         """Return the groups, and the people of the latest chats.
 
         The members of groups are not asked for. The engine NOWEB only lists people if
@@ -99,7 +99,7 @@ class WahaMessages(Messages, Chats, NumberCheck, Downloads, LidLookup):
         return groups
 
     @override
-    async def find_person(self, instance_id: str, phone_number: str) -> str | None:
+    async def _find_person(self, instance_id: str, phone_number: str) -> str | None:
         query = urlencode({"session": instance_id, "phone": phone_number})
         path = f"/api/contacts/check-exists?{query}"
         answer = await self._http.request("GET", path)

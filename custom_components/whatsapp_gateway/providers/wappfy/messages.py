@@ -139,7 +139,7 @@ class WappfyMessages(Messages, Chats, NumberCheck):
         return sent_message(answer, SENT_IDS)
 
     @override
-    async def list_chats(self, instance_id: str) -> list[Chat]:
+    async def _list_chats(self, instance_id: str) -> list[Chat]:
         """Return the groups of all pages; a server may also ignore the page."""
         found: dict[str, Chat] = {}
         offset = 0
@@ -156,7 +156,7 @@ class WappfyMessages(Messages, Chats, NumberCheck):
         return list(found.values())[:MAX_CHATS]
 
     @override
-    async def find_person(self, instance_id: str, phone_number: str) -> str | None:
+    async def _find_person(self, instance_id: str, phone_number: str) -> str | None:
         query = urlencode({"phone": phone_number})
         path = path_of(PATH, instance_id, f"/contacts/check?{query}")
         answer = await self._http.request("GET", path)
