@@ -134,6 +134,12 @@ async def test_engine(home: RefusalHome, chat: str, message: str, key: str) -> N
     await home.assert_refused(chat, 500, crash(message), key)
 
 
+async def test_key_of_other_session(home: RefusalHome) -> None:
+    """A key that only gives access to something else is told as such."""
+    body = {"message": "Forbidden", "statusCode": 403}
+    await home.assert_refused(BEN, 403, body, "key_not_allowed")
+
+
 async def test_answer_to_nothing(home: RefusalHome) -> None:
     """An ID that is none is told as such."""
     message = "Message id be in format false_11111111111@c.us_AAA[_participant]"

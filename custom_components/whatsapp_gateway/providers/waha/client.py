@@ -69,7 +69,13 @@ FORBIDDEN = "forbidden"
 NOT_NOW = "not_now"
 """Codes of our own for errors that this module has to tell apart."""
 ERRORS: tuple[tuple[int, str, Callable[..., GatewayError], str, str | None], ...] = (
-    (403, "Forbidden", Rejected, "This API key is not allowed to do that.", FORBIDDEN),
+    (
+        403,
+        "Forbidden",
+        partial(Refused, Refusal.KEY_NOT_ALLOWED),
+        "This API key is not allowed to do that.",
+        FORBIDDEN,
+    ),
     # the session may also exist and be stopped
     (404, "We didn't find a session", Rejected, "The session is not running.", NOT_NOW),
     (
