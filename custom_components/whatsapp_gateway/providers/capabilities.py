@@ -104,13 +104,14 @@ class Messages(Capability, ABC):
     async def _request(self, build: Callable[[], SendRequest]) -> Answer:
         """Build a request and send it; a file is encoded outside of the event loop."""
 
-        def serialize() -> tuple[SendRequest, bytes]:
+        def serialize() -> tuple[str, str, bytes]:
             request = build()
-            return request, dumps(request.body)
+            # the body, which may contain a file, isn't kept while it is sent
+            return request.method, request.path, dumps(request.body)
 
-        request, content = await asyncio.to_thread(serialize)
+        method, path, content = await asyncio.to_thread(serialize)
         return await self._http.request(
-            request.method, request.path, content=content, time_limit=SEND_TIME_LIMIT
+            method, path, content=content, time_limit=SEND_TIME_LIMIT
         )
 
 
