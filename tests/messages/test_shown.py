@@ -58,6 +58,18 @@ SILENT: list[dict[str, Any]] = [
     {},
     # the pictures of an album are messages of their own
     {"albumMessage": {"expectedImageCount": 3}, "messageContextInfo": {}},
+    # a better version of a picture or video that was shown before
+    *(
+        {
+            "associatedChildMessage": {"message": {"imageMessage": {}}},
+            "messageContextInfo": {"messageAssociation": {"associationType": one}},
+        }
+        for one in (5, 10, 12, 19, "HD_IMAGE_DUAL_UPLOAD")
+    ),
+    {
+        "videoMessage": {"mimetype": "video/mp4"},
+        "messageContextInfo": {"messageAssociation": {"associationType": 5}},
+    },
     # nothing to see
     {"conversation": ""},
     {"conversation": None},
@@ -169,6 +181,56 @@ SHOWN: list[tuple[dict[str, Any], str, str, str | None]] = [
         None,
     ),
     (inside("botForwardedMessage", {"richResponseMessage": {}}), "other", "", None),
+    (
+        inside(
+            "botForwardedMessage",
+            {
+                "richResponseMessage": {
+                    "submessages": [
+                        {"messageText": "Berlin is the capital."},
+                        {"messageType": 1},
+                        None,
+                        {"messageText": "Paris is another one."},
+                    ]
+                }
+            },
+        ),
+        "other",
+        "Berlin is the capital.\nParis is another one.",
+        None,
+    ),
+    (
+        {"templateMessage": {"hydratedFourRowTemplate": {"hydratedTitleText": "T"}}},
+        "text",
+        "T",
+        None,
+    ),
+    ({"buttonsMessage": {"Header": {"Text": "Title"}}}, "text", "Title", None),
+    (
+        {
+            "interactiveMessage": {
+                "carouselMessage": {
+                    "cards": [{"body": {"text": "A"}}, {"body": {"text": "B"}}]
+                }
+            }
+        },
+        "text",
+        "A\nB",
+        None,
+    ),
+    ({"interactiveMessage": {"carouselMessage": {"cards": 7}}}, "other", "", None),
+    ({"locationMessage": {"address": "Street 1"}}, "location", "Street 1", None),
+    ({"orderMessage": {"text": "Two lamps"}}, "other", "Two lamps", None),
+    # a picture of an album is a message of its own
+    (
+        {
+            "associatedChildMessage": {"message": IMAGE},
+            "messageContextInfo": {"messageAssociation": {"associationType": 1}},
+        },
+        "image",
+        "hi",
+        None,
+    ),
     ({"conversation": "", **TEXT}, "text", "hi", None),
     ({"conversation": "\u200e" * 5000 + "hi"}, "text", "hi", None),
     ({"eventMessage": {"name": "Birthday"}}, "other", "Birthday", None),

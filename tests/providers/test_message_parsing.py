@@ -114,6 +114,8 @@ def test_moment(value: Any) -> None:
         [],
         {},
         "9" * 99,
+        "0001-01-01T00:00:00Z",
+        "1970-01-01T00:00:00.000Z",
     ],
 )
 def test_no_moment(value: Any) -> None:
@@ -265,6 +267,10 @@ def test_memory() -> None:
         ("true_1203-15@g.us_3EB0AA", ("3EB0AA", "1203-15@g.us", None)),
         ("true_1203@g.us_3EB0AA_491@c.us", ("3EB0AA", "1203@g.us", "491@c.us")),
         ("true_1203@g.us_3EB0AA_2111@lid", ("3EB0AA", "1203@g.us", "2111@lid")),
+        # the chat with oneself
+        ("true_491@c.us_3EB0AA_out", ("3EB0AA", "491@c.us", "out")),
+        ("false_491@c.us_MSG_1", ("MSG_1", "491@c.us", None)),
+        ("false_1203@g.us_MSG_1_491@c.us", ("MSG_1", "1203@g.us", "491@c.us")),
         # other gateways have IDs of their own
         ("msg_01_3EB0AA", ("msg_01_3EB0AA", None, None)),
         ("true_01_3EB0AA", ("true_01_3EB0AA", None, None)),

@@ -312,6 +312,62 @@ async def test_words(
     assert shown == ([(kind, text)] if kind else [])
 
 
+@pytest.mark.parametrize(
+    ("data", "body", "kind", "text"),
+    [
+        (
+            {"type": "groups_v4_invite", "inviteGrpName": "Family", "comment": "Join"},
+            "",
+            "other",
+            "Join",
+        ),
+        (
+            {"type": "groups_v4_invite", "inviteGrpName": "Family"},
+            "",
+            "other",
+            "Family",
+        ),
+        ({"type": "product", "title": "Lamp"}, "/9j/4AAQSkZJRg==", "other", "Lamp"),
+        (
+            {"type": "order", "orderTitle": "Lamps", "message": "Two, please"},
+            "",
+            "other",
+            "Two, please",
+        ),
+        ({"type": "event_creation", "eventName": "Birthday"}, "", "other", "Birthday"),
+        ({"type": "poll_creation", "pollName": "Pizza?"}, None, "poll", "Pizza?"),
+        (
+            {"type": "location", "loc": "Home\nStreet 1"},
+            "",
+            "location",
+            "Home\nStreet 1",
+        ),
+        ({"type": "rich_response"}, "Berlin", "other", "Berlin"),
+        # the better version of a picture that was shown before
+        (
+            {"type": "image", "associationType": "HD_IMAGE_DUAL_UPLOAD"},
+            "",
+            None,
+            None,
+        ),
+    ],
+)
+async def test_text_of_word(
+    home: Receiving,
+    clock: Clock,
+    data: dict[str, Any],
+    body: str | None,
+    kind: str | None,
+    text: str | None,
+) -> None:
+    """Some types of a browser have their text in a member of their own."""
+    message = {"from": f"{NUMBER}@c.us", "body": body, "location": None, "_data": data}
+    payload = {"id": f"false_{NUMBER}@c.us_3A01", **message}
+    await report(home, clock, "WEBJS", payload, "message.any")
+    shown = [(one.attributes["kind"], one.attributes["text"]) for one in home.seen]
+    assert shown == ([(kind, text)] if kind else [])
+
+
 async def test_mentioned_by_lid(home: Receiving, clock: Clock) -> None:
     """A mention of the linked number by its LID is known from the event."""
     me = {"id": OWN, "lid": "211100000000099@lid"}
@@ -419,6 +475,12 @@ S3 = "https://s3.example.com/waha/x.jpg?X-Amz-Signature=1"
             "door.jpg",
         ),
         ({"url": S3, "s3": {"Bucket": "waha", "Key": "x.jpg"}}, S3, "x.jpg"),
+        # the server fetches the file from the store
+        (
+            {"url": "http://localhost:3000/api/s3/waha/a.jpg", "s3": {"Key": "a.jpg"}},
+            "/api/s3/waha/a.jpg",
+            "a.jpg",
+        ),
         ({"url": "/api/files/../x", "s3": {"Key": "x"}}, None, "x"),
         ({"url": f"{S3}{'x' * 5000}", "s3": {"Key": "x"}}, None, None),
     ],

@@ -38,8 +38,11 @@ INVISIBLE = {"Cc", "Cf", "Mn", "Zl", "Zp", "Zs"}
 FILLERS = "\u115f\u1160\u2800\u3164\uffa0"
 """Letters and signs that look like a space."""
 _LONG_ID = re.compile(
-    r"(?:true|false)_(?P<chat>[^_@]+@[^_]+)_(?P<id>[^_]+)(?:_(?P<member>.+))?$"
+    r"(?:true|false)_(?P<chat>[^_@]+@[^_]+)_(?P<id>.+?)"
+    r"(?:_(?P<member>[^_]*@.+|in|out))?$"
 )
+"""An ID may contain the separator. In the chat with oneself a direction follows it."""
+NO_TIME_YEAR = 1970
 MILLISECONDS_FROM = 1e11
 """Larger numbers are times in milliseconds; in seconds it would be the year 5138."""
 MINUTES_OF_ZONES = 30
@@ -219,7 +222,9 @@ def optional_moment(value: Any) -> datetime | None:
             seconds /= 1000
         if seconds > 0 and not isinstance(value, bool):
             return datetime.fromtimestamp(seconds, UTC)
-    return parsing.timestamp(value)
+    time = parsing.timestamp(value)
+    # some languages have a year for no time
+    return time if time and time.year > NO_TIME_YEAR else None
 
 
 def kind_of_file(mime_type: str | None) -> MessageKind:

@@ -53,7 +53,9 @@ SHOWN = {
     "documentMessage": Shown(MessageKind.DOCUMENT, _CAPTION),
     "stickerMessage": Shown(MessageKind.STICKER),
     "stickerPackMessage": Shown(MessageKind.OTHER, (("caption",), ("name",))),
-    "locationMessage": Shown(MessageKind.LOCATION, (("name",), ("comment",))),
+    "locationMessage": Shown(
+        MessageKind.LOCATION, (("name",), ("comment",), ("address",))
+    ),
     "liveLocationMessage": Shown(MessageKind.LOCATION, (("caption",), ("name",))),
     "contactMessage": Shown(MessageKind.CONTACT, (("displayName",),)),
     "contactsArrayMessage": Shown(MessageKind.CONTACT, (("displayName",),)),
@@ -79,6 +81,8 @@ SHOWN = {
             ("interactiveMessageTemplate", "body", "text"),
             ("Format", "InteractiveMessageTemplate", "body", "text"),
             ("hydratedTemplate", "hydratedTitleText"),
+            ("hydratedFourRowTemplate", "hydratedTitleText"),
+            ("Format", "HydratedFourRowTemplate", "Title", "HydratedTitleText"),
         ),
     ),
     "highlyStructuredMessage": Shown(
@@ -89,16 +93,25 @@ SHOWN = {
         ),
     ),
     "interactiveMessage": Shown(
-        MessageKind.TEXT, (("body", "text"), ("header", "title"))
+        MessageKind.TEXT,
+        (
+            ("body", "text"),
+            ("header", "title"),
+            ("carouselMessage", "cards", "body", "text"),
+        ),
     ),
-    "buttonsMessage": Shown(MessageKind.TEXT, (("contentText",), ("text",))),
+    "buttonsMessage": Shown(
+        MessageKind.TEXT, (("contentText",), ("text",), ("Header", "Text"))
+    ),
     "listMessage": Shown(
         MessageKind.TEXT, (("description",), ("title",), ("buttonText",))
     ),
     "productMessage": Shown(
         MessageKind.OTHER, (("body",), ("product", "title"), ("catalog", "title"))
     ),
-    "orderMessage": Shown(MessageKind.OTHER, (("message",), ("orderTitle",))),
+    "orderMessage": Shown(
+        MessageKind.OTHER, (("message",), ("orderTitle",), ("text",))
+    ),
     "eventMessage": Shown(MessageKind.OTHER, (("name",), ("description",))),
     "eventInviteMessage": Shown(MessageKind.OTHER, (("caption",), ("eventTitle",))),
     "groupInviteMessage": Shown(MessageKind.OTHER, (("caption",), ("groupName",))),
@@ -113,7 +126,7 @@ SHOWN = {
     "sendPaymentMessage": Shown(MessageKind.OTHER, _NOTE),
     "requestPaymentMessage": Shown(MessageKind.OTHER, _NOTE),
     "paymentInviteMessage": Shown(MessageKind.OTHER),
-    "richResponseMessage": Shown(MessageKind.OTHER),
+    "richResponseMessage": Shown(MessageKind.OTHER, (("submessages", "messageText"),)),
     "reactionMessage": Shown(MessageKind.OTHER, (("text",),)),
 }
 """What people see, by the member that a message has."""
@@ -139,40 +152,58 @@ WRAPPERS = {
 }
 """Members that contain the message itself in their member `message`."""
 WORDS = {
-    "chat": MessageKind.TEXT,
-    "image": MessageKind.IMAGE,
-    "video": MessageKind.VIDEO,
-    "ptv": MessageKind.VIDEO,
-    "audio": MessageKind.AUDIO,
-    "ptt": MessageKind.VOICE,
-    "document": MessageKind.DOCUMENT,
-    "sticker": MessageKind.STICKER,
-    "sticker-pack": MessageKind.OTHER,
-    "location": MessageKind.LOCATION,
-    "vcard": MessageKind.CONTACT,
-    "multi_vcard": MessageKind.CONTACT,
-    "poll_creation": MessageKind.POLL,
-    "list": MessageKind.TEXT,
-    "list_response": MessageKind.TEXT,
-    "buttons": MessageKind.TEXT,
-    "buttons_response": MessageKind.TEXT,
-    "template_button_reply": MessageKind.TEXT,
-    "interactive": MessageKind.TEXT,
-    "interactive_response": MessageKind.TEXT,
-    "native_flow": MessageKind.TEXT,
-    "hsm": MessageKind.TEXT,
-    "comment": MessageKind.TEXT,
-    "product": MessageKind.OTHER,
-    "order": MessageKind.OTHER,
-    "groups_v4_invite": MessageKind.OTHER,
-    "event_creation": MessageKind.OTHER,
-    "scheduled_event_creation": MessageKind.OTHER,
-    "scheduled_call_creation": MessageKind.OTHER,
-    "payment": MessageKind.OTHER,
+    "chat": Shown(MessageKind.TEXT),
+    "image": Shown(MessageKind.IMAGE),
+    "video": Shown(MessageKind.VIDEO),
+    "ptv": Shown(MessageKind.VIDEO),
+    "audio": Shown(MessageKind.AUDIO),
+    "ptt": Shown(MessageKind.VOICE),
+    "document": Shown(MessageKind.DOCUMENT),
+    "sticker": Shown(MessageKind.STICKER),
+    "sticker-pack": Shown(MessageKind.OTHER),
+    "location": Shown(MessageKind.LOCATION, (("loc",),)),
+    "vcard": Shown(MessageKind.CONTACT),
+    "multi_vcard": Shown(MessageKind.CONTACT),
+    "poll_creation": Shown(MessageKind.POLL, (("pollName",),)),
+    "list": Shown(MessageKind.TEXT),
+    "list_response": Shown(MessageKind.TEXT),
+    "buttons": Shown(MessageKind.TEXT),
+    "buttons_response": Shown(MessageKind.TEXT),
+    "template_button_reply": Shown(MessageKind.TEXT),
+    "interactive": Shown(MessageKind.TEXT),
+    "interactive_response": Shown(MessageKind.TEXT),
+    "native_flow": Shown(MessageKind.TEXT),
+    "hsm": Shown(MessageKind.TEXT),
+    "comment": Shown(MessageKind.TEXT),
+    "product": Shown(MessageKind.OTHER, (("title",),)),
+    "order": Shown(MessageKind.OTHER, (("message",), ("orderTitle",))),
+    "groups_v4_invite": Shown(MessageKind.OTHER, (("comment",), ("inviteGrpName",))),
+    "event_creation": Shown(MessageKind.OTHER, (("eventName",),)),
+    "scheduled_event_creation": Shown(MessageKind.OTHER, (("eventName",),)),
+    "scheduled_call_creation": Shown(MessageKind.OTHER, (("title",),)),
+    "payment": Shown(MessageKind.OTHER),
+    "rich_response": Shown(MessageKind.OTHER),
 }
-"""What people see, by the type of a message of whatsapp-web.js."""
+"""What people see, by the type of a message of whatsapp-web.js.
+
+A text that is the same for all types is in the member `body`.
+"""
 PLAIN_TEXTS = {"conversation", "extendedTextMessage"}
 """Members that are nothing without a text."""
+ASSOCIATION = ("messageContextInfo", "messageAssociation", "associationType")
+"""Where a message tells what it is to another one."""
+PARTS = (
+    *(5, "HD_VIDEO_DUAL_UPLOAD"),
+    *(10, "HD_IMAGE_DUAL_UPLOAD"),
+    *(12, "MOTION_PHOTO"),
+    *(19, "HEVC_VIDEO_DUAL_UPLOAD"),
+)
+"""What is a part of another message, such as a better version of its picture.
+
+Source: `AssociationType` of WAProto.
+"""
+MAX_PARTS = 50
+"""Number of parts of a text."""
 MAX_WRAPPERS = 5
 """Number of wrappers around a message."""
 COMPANIONS = {
@@ -186,6 +217,8 @@ COMPANIONS = {
 REPLIES = (("contextInfo", "stanzaId"), ("contextInfo", "stanzaID"))
 REACTED = (("key", "id"), ("key", "ID"))
 MENTIONS = (("contextInfo", "mentionedJid"), ("contextInfo", "mentionedJID"))
+MIME_TYPES = (("mimetype",), ("mime_type",))
+FILE_NAMES = (("fileName",), ("filename",), ("title",))
 MAX_MENTIONS = 1024
 """Number of people: a group has no more members."""
 BLANK = Skipped("blank")
@@ -226,6 +259,8 @@ def content_of(message: Any) -> Content | Skipped:
     for _ in range(MAX_WRAPPERS + 1):
         if not isinstance(message, dict):
             break
+        if at(message, *ASSOCIATION) in PARTS:
+            return Skipped("associatedChildMessage")
         wrapped = (at(message, wrapper, "message") for wrapper in WRAPPERS)
         inner = next((one for one in wrapped if isinstance(one, dict)), None)
         if inner is None:
@@ -234,10 +269,15 @@ def content_of(message: Any) -> Content | Skipped:
     return Skipped("no_content")
 
 
-def kind_of_word(word: Any) -> MessageKind | Skipped:
-    """Return what people see of a type of whatsapp-web.js."""
-    kind = WORDS.get(word) if isinstance(word, str) else None
-    return kind or skipped_type(word)
+def content_of_word(data: Any) -> Content | Skipped:
+    """Return the content that whatsapp-web.js tells by the type of a message."""
+    word = at(data, "type")
+    look = WORDS.get(word) if isinstance(word, str) else None
+    if look is None:
+        return skipped_type(word)
+    if at(data, "associationType") in PARTS:
+        return Skipped("associatedChildMessage")
+    return Content(kind=look.kind, text=_text(data, look.texts))
 
 
 def skipped_type(word: Any) -> Skipped:
@@ -276,11 +316,30 @@ def _content(message: dict[str, Any]) -> Content | Skipped:
     return skipped_type(min(words))
 
 
+def _text(data: Any, paths: tuple[Path, ...]) -> str:
+    """Return the first text at one of these paths."""
+    found = (visible_text("\n".join(_texts_at(data, path))) for path in paths)
+    return next(filter(None, found), "")
+
+
+def _texts_at(value: Any, path: Path) -> list[str]:
+    """Return the text at a path of keys, or several if there is a list on the way."""
+    if not path:
+        return [value] if isinstance(value, str) else []
+    parts = value[:MAX_PARTS] if isinstance(value, list) else [value]
+    return [
+        text
+        for part in parts
+        if isinstance(part, dict)
+        for text in _texts_at(part.get(path[0]), path[1:])
+    ]
+
+
 def _member(key: str, look: Shown, data: dict[str, Any]) -> Content:
     is_reaction = key == "reactionMessage"
     content = Content(
         kind=look.kind,
-        text=visible_text(first_at(data, *look.texts)),
+        text=_text(data, look.texts),
         reply_to=optional_identifier(
             first_at(data, *(REACTED if is_reaction else REPLIES))
         ),
@@ -293,6 +352,6 @@ def _member(key: str, look: Shown, data: dict[str, Any]) -> Content:
     return replace(
         content,
         kind=MessageKind.VOICE if is_voice else look.kind,
-        mime_type=cut(data.get("mimetype"), MAX_MIME_TYPE) or None,
-        filename=file_name(data.get("fileName")) or file_name(data.get("title")),
+        mime_type=cut(first_at(data, *MIME_TYPES), MAX_MIME_TYPE) or None,
+        filename=file_name(first_at(data, *FILE_NAMES)),
     )

@@ -37,7 +37,7 @@ from ..message_parsing import (
 from ..message_types import (
     Content,
     content_of,
-    kind_of_word,
+    content_of_word,
     mentions_of,
     shown,
 )
@@ -52,8 +52,11 @@ MESSAGE_EVENT = "message.any"
 REACTION_EVENT = "message.reaction"
 MESSAGE_EVENTS = (MESSAGE_EVENT, REACTION_EVENT)
 IDS = (("id",), ("id", "_serialized"), ("key", "id"))
-FILES = "/api/files/"
+FILES = ("/api/files/", "/api/s3/")
+"""Where the server has files; the second is for those that it fetches from a store."""
 ADDRESSES = ("http://", "https://")
+SIGNED = "X-Amz-Signature"
+"""A parameter of the address of a file in a store that needs no key."""
 MAX_URL = 4096
 """Number of characters of the address of a file."""
 SENDER_NAMES = (
@@ -64,6 +67,8 @@ SENDER_NAMES = (
 """Where the engines GOWS, NOWEB and WEBJS have the name of the sender."""
 NO_TEXT = {MessageKind.LOCATION, MessageKind.CONTACT}
 """Their text may be a picture or a whole address card."""
+PRODUCT = "product"
+"""A type of whatsapp-web.js whose text may be a picture, too."""
 
 
 def parse_message(event: dict[str, Any]) -> IncomingMessage | Skipped:
@@ -179,14 +184,20 @@ def _received(payload: dict[str, Any]) -> Content | Skipped:
         if isinstance(content, Skipped) or content.is_reaction:
             return content
         return _completed(payload, content)
-    kind = _kind(payload)
-    if isinstance(kind, Skipped):
-        return kind
-    mentioned = at(data, "mentionedJidList") or payload.get("mentionedIds")
+    word = at(data, "type")
+    bare = _simple(payload) if word is None else content_of_word(data)
+    if isinstance(bare, Skipped):
+        return bare
     place = first_at(payload, ("location", "name"), ("location", "description"))
-    bare = Content(kind=kind, text=visible_text(place), mentions=mentions_of(mentioned))
-    is_plain = at(data, "type") in {None, "chat"}
-    return shown(_completed(payload, bare), is_plain=is_plain)
+    mentioned = at(data, "mentionedJidList") or payload.get("mentionedIds")
+    content = replace(
+        bare,
+        text=visible_text(place) or bare.text,
+        mentions=mentions_of(mentioned),
+    )
+    if word == PRODUCT and bare.text:
+        payload = {**payload, "body": None}
+    return shown(_completed(payload, content), is_plain=word in {None, "chat"})
 
 
 def _completed(payload: dict[str, Any], content: Content) -> Content:
@@ -211,17 +222,17 @@ def _completed(payload: dict[str, Any], content: Content) -> Content:
     )
 
 
-def _kind(payload: dict[str, Any]) -> MessageKind | Skipped:
-    """Return what a message is if the engine doesn't say it in WhatsApp's own form."""
-    if (word := at(payload, "_data", "type")) is not None:
-        return kind_of_word(word)
+def _simple(payload: dict[str, Any]) -> Content | Skipped:
+    """Return the content of a message if only the common members tell it."""
     if isinstance(payload.get("location"), dict):
-        return MessageKind.LOCATION
+        return Content(kind=MessageKind.LOCATION)
     if payload.get("vCards"):
-        return MessageKind.CONTACT
+        return Content(kind=MessageKind.CONTACT)
     if payload.get("hasMedia") is True:
-        return kind_of_file(first_at(payload, ("media", "mimetype")))
-    return MessageKind.TEXT if payload.get("body") else Skipped("no_content")
+        return Content(kind=kind_of_file(first_at(payload, ("media", "mimetype"))))
+    if payload.get("body"):
+        return Content(kind=MessageKind.TEXT)
+    return Skipped("no_content")
 
 
 def _url_of_file(payload: dict[str, Any]) -> str | None:
@@ -234,11 +245,15 @@ def _url_of_file(payload: dict[str, Any]) -> str | None:
     url = at(media, "url")
     if (path := _path_of(url)) is None:
         return None
-    if isinstance(at(media, "s3"), dict) and url.startswith(ADDRESSES):
+    folder = next((one for one in FILES if one in path), None)
+    is_elsewhere = isinstance(at(media, "s3"), dict) and url.startswith(ADDRESSES)
+    if is_elsewhere and (folder is None or SIGNED in url):
         return str(url)
-    _, found, name = path.partition(FILES)
-    is_safe = found and name and not {".", "..", ""} & {*name.split("/")}
-    return FILES + quote(name) if is_safe else None
+    if folder is None:
+        return None
+    _, _, name = path.partition(folder)
+    is_safe = not {".", "..", ""} & {*name.split("/")}
+    return folder + quote(name) if is_safe else None
 
 
 def _path_of(url: Any) -> str | None:
