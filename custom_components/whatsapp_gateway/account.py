@@ -172,9 +172,11 @@ class Account:
     @callback
     def _async_tell_silence(self) -> None:
         """Raise an issue if messages that are wanted can't arrive, or delete it."""
+        if not self.coordinator.last_update_success:
+            self.silence.async_note_outage()
+            return
         reason, concerned = None, set[str]()
-        polled = self.coordinator.last_update_success
-        if polled and self.inbox.receive is not Receive.NO:
+        if self.inbox.receive is not Receive.NO:
             if self.webhook:
                 reason, concerned = self.webhook.silence
             elif self.stream and not self.stream.is_stable:

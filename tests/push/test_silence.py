@@ -134,9 +134,41 @@ async def test_outage(home: Receiving, clock: Clock) -> None:
     assert told(home) == []
     await clock.run(IN_TIME / 2 + POLL)
     assert told(home) == ["not_receiving_stream"]
-    home.gateway.fail("*", status=502)
-    await clock.run(POLL)
+    # it is still true, and stays ignored, after a short outage or a long one
+    for seconds in (POLL, 2 * IN_TIME):
+        [issue] = raised_issues(home.hass)
+        ir.async_ignore_issue(home.hass, DOMAIN, issue.issue_id, ignore=True)
+        home.gateway.fail("*", status=502)
+        await clock.run(seconds)
+        home.gateway.heal()
+        home.gateway.fail("events", status=404)
+        await clock.run(IN_TIME + POLL)
+        [issue] = raised_issues(home.hass)
+        assert issue.dismissed_version
+    home.gateway.heal()
+    await clock.run(IN_TIME)
     assert told(home) == []
+
+
+@pytest.mark.parametrize("provider_key", RECEIVING)
+@pytest.mark.parametrize("every", [4, 10, 25])
+async def test_failing_polls(home: Receiving, clock: Clock, every: int) -> None:
+    """Polls that fail now and then neither hide an issue nor end it."""
+    if home.account.stream:
+        await break_stream(home)
+    else:
+        [webhook] = filter(None, [home.account.webhook])
+        await webhook.async_turn_off()
+    times = []
+    for number in range(60):
+        if number % every == every - 1:
+            home.gateway.fail("list", status=502)
+        await clock.run(POLL)
+        home.gateway.heal()
+        home.gateway.fail("events", status=404)
+        times.append(bool(told(home)))
+    assert not any(times[: int(IN_TIME / 2 / POLL)])
+    assert all(times[int(IN_TIME / POLL) + 2 :])
 
 
 @BY_STREAM

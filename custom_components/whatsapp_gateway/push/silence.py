@@ -46,6 +46,11 @@ DELAY_SECONDS = {
 some pass by themselves."""
 
 
+OUTAGE_SECONDS = 120.0
+"""After a longer outage of the gateway, the time of a reason begins anew: what brings
+messages also needs time to come back."""
+
+
 class Silence:
     """Raises an issue if no messages arrive although the gateway answers polls."""
 
@@ -56,15 +61,21 @@ class Silence:
         self._provider = provider
         self._reason: Reason | None = None
         self._since = 0.0
+        self._outage_since: float | None = None
+
+    @callback
+    def async_note_outage(self) -> None:
+        """Follow a poll that has failed: it tells nothing about messages."""
+        if self._outage_since is None:
+            self._outage_since = monotonic()
 
     @callback
     def async_update(self, reason: Reason | None, instances: str) -> None:
-        """Follow a poll; `instances` are the names of those concerned.
-
-        There is no reason while polls fail: the entities are unavailable then.
-        """
+        """Follow a poll; `instances` are the names of those concerned."""
         now = monotonic()
-        if reason is not self._reason:
+        outage_since, self._outage_since = self._outage_since, None
+        was_away = outage_since is not None and now - outage_since > OUTAGE_SECONDS
+        if was_away or reason is not self._reason:
             self._reason, self._since = reason, now
         issue_id = f"{NOT_RECEIVING}_{self._entry.entry_id}"
         if reason is None:
