@@ -106,6 +106,8 @@ KEPT = [
     "https://x.y/__a__/~~b~~/**c",
     "handlers[0](event), [1] and (2), a < b > c",
     "/a__b__c ~/.config",
+    "custom_components/x/__init__.py",
+    "x.__class__.__name__",
 ]
 
 

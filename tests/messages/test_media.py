@@ -274,6 +274,7 @@ async def test_file(home: FileHome) -> None:
     [
         ("a.jpg", {}, "image"),
         ("a.mp4", {}, "video"),
+        ("a.3GP", {}, "video"),
         ("a.unknown", {}, "document"),
         ("a.unknown", {"filename": "../b.jpg"}, "image"),
         ("a.jpg", {"send_as": "document"}, "document"),

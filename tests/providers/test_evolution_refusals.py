@@ -54,6 +54,7 @@ ROWS: list[tuple[str, Any, str]] = [
         "rejected:AxiosError: Request failed with status code 404",
     ),
     (BEN, ["Error: Connection Closed"], "instance_not_connected"),
+    (BEN, ["Error: Media upload failed on all hosts"], "file_not_uploaded"),
     (LID, [NO_LID], "number_unknown"),
     (BEN, [NO_NUMBER], "not_on_whatsapp"),
     (FAMILY, ["[object Object]"], "group_unknown"),

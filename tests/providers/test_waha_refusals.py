@@ -31,7 +31,16 @@ if TYPE_CHECKING:
     from custom_components.whatsapp_gateway.providers.base import Provider
     from tests.gateways.waha import WahaGateway
 
-MEMBERS = "2 UNKNOWN: failed to get group members: info query returned status"
+NO_MEMBERS = "2 UNKNOWN: failed to get group members"
+MEMBERS = f"{NO_MEMBERS}: info query returned status"
+NO_DEVICES = "2 UNKNOWN: failed to get device list: failed to send usync query"
+LOOK_UP = (
+    "2 UNKNOWN: failed to get user info for {} to fill LID cache: "
+    "failed to send usync query"
+)
+ABOUT_BEN = LOOK_UP.format("4915100000010@s.whatsapp.net")
+TIMED_OUT = "info query timed out"
+LIMIT = "info query returned status 429: rate-overlimit"
 UNKNOWN = "no LID found for 525530000000@s.whatsapp.net from server"
 BROWSER = "Protocol error (Runtime.callFunctionOn)"
 ROWS = [
@@ -68,6 +77,27 @@ ROWS = [
         "2 UNKNOWN: failed to get group members: websocket not connected",
         "instance_not_connected",
     ),
+    (
+        FAMILY,
+        f"{NO_MEMBERS}: you're not participating in that group",
+        "not_a_member",
+    ),
+    (FAMILY, f"{NO_MEMBERS}: that group does not exist", "group_unknown"),
+    (
+        FAMILY,
+        f"{NO_MEMBERS}: failed to get group info: websocket not connected",
+        "instance_not_connected",
+    ),
+    (
+        BEN,
+        f"{ABOUT_BEN}: {TIMED_OUT}",
+        # without the number
+        f"rejected:{LOOK_UP.format('…')}: {TIMED_OUT}",
+    ),
+    (BEN, f"{ABOUT_BEN}: {LIMIT}", "whatsapp_limit"),
+    (BEN, f"{ABOUT_BEN}: websocket not connected", "instance_not_connected"),
+    (BEN, f"{NO_DEVICES}: {LIMIT}", "whatsapp_limit"),
+    (BEN, "Media upload failed on all hosts", "file_not_uploaded"),
     (
         FAMILY,
         "2 UNKNOWN: failed to get group members: info query timed out",

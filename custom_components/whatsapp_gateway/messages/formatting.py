@@ -159,7 +159,7 @@ class _Run:
 class _Marks:
     """The marks in one paragraph.
 
-    They stand at the edges of words, so `a__b__c` and `2**3**4` have none.
+    They stand at the edges of words, so `a__b__c`, `2**3**4` and `/__init__` have none.
     """
 
     def __init__(self, text: str, *, in_bold: bool = False) -> None:
@@ -185,7 +185,9 @@ class _Marks:
         if before.strip(" \t\n([{") and not after.isalnum():
             while run.length and (opener := self._opener_of(run)):
                 self._pair(opener, run)
-        if run.length and after.strip(" \t\n)]}") and not before.isalnum():
+        is_name = run.sign == ITALIC and before in {"/", "."}
+        starts = after.strip(" \t\n)]}") and not before.isalnum() and not is_name
+        if run.length and starts:
             self._put(run)
 
     def _put(self, run: _Run) -> None:

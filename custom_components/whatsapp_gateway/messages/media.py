@@ -29,6 +29,8 @@ UNKNOWN_TYPES = {OTHER_TYPE, "binary/octet-stream"}
 GENERAL_TYPES = UNKNOWN_TYPES | {"text/plain", "text/xml", "application/zip"}
 """Types of files that have an extension of their own, such as `.yaml` and `.docx`."""
 EXTENSION = re.compile(r"\.(?=.*[A-Za-z])[A-Za-z0-9]{1,5}")
+TYPES = {".3gp": "video/3gpp", ".amr": "audio/amr", ".oga": "audio/ogg"}
+"""Types of files that Python doesn't know on all systems, or takes for sounds."""
 USUAL_NAMES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg"}
 """Names of types that nobody else uses, and the usual ones."""
 MAX_FILENAME = 120
@@ -199,4 +201,5 @@ def _with_extension(name: str, mime_type: str) -> str:
 
 def _type_of(name: str) -> str:
     """Return the type of a file by the ending of its name."""
-    return mimetypes.guess_type(name)[0] or OTHER_TYPE
+    ending = PurePosixPath(name).suffix.lower()
+    return TYPES.get(ending) or mimetypes.guess_type(name)[0] or OTHER_TYPE

@@ -167,6 +167,8 @@ class Refusal(StrEnum):
     TOO_LARGE = "too_large"
     FILE_NOT_FETCHED = "file_not_fetched"
     """The gateway can't load a file from its address."""
+    FILE_NOT_UPLOADED = "file_not_uploaded"
+    """The gateway can't bring the file to WhatsApp."""
     FILE_NOT_KEPT = "file_not_kept"
     FILE_NOT_DOWNLOADED = "file_not_downloaded"
     """With the placeholder `setting`, which lets the gateway keep files."""

@@ -16,11 +16,15 @@ from .models import Refusal, Refused, Rejected
 if TYPE_CHECKING:
     from .messages import OutgoingMessage
 
-_PREPARATION = "failed to get (group members|device list): "
+_PREPARATION = (
+    "failed to get (group members|device list|"
+    r"user info for \S+ to fill LID cache|LID for PN \S+): "
+)
 """What precedes the error of a question that is asked before a message is sent."""
 _PREFIXES = re.compile(
     r"^(\d+ [A-Z_]+: |rpc error: code = \w+ desc = |Evaluation failed: |\w*Error: |"
     r"info query returned status \d+: |failed to send message node: |"
+    r"failed to send usync query: |failed to get group info: |"
     rf"{_PREPARATION})*"
 )
 """What is written before the error itself."""
@@ -50,6 +54,7 @@ _MEANINGS = {
     "No connection established": Refusal.SESSION_BROKEN,
     "Message id be in format ": Refusal.MESSAGE_UNKNOWN,
     "request entity too large$": Refusal.TOO_LARGE,
+    "Media upload failed on all hosts": Refusal.FILE_NOT_UPLOADED,
 }
 """What the beginnings of errors mean."""
 _IN_GROUPS = {
@@ -57,6 +62,8 @@ _IN_GROUPS = {
     "(wid error: )?invalid wid": Refusal.GROUP_UNKNOWN,
     "findChat: new chat not found": Refusal.GROUP_UNKNOWN,
     "(?P<error>forbidden|not-authorized)$": Refusal.NOT_A_MEMBER,
+    "you're not participating in that group": Refusal.NOT_A_MEMBER,
+    "that group does not exist": Refusal.GROUP_UNKNOWN,
 }
 """What some of these mean if the message is for a group."""
 _NOT_FETCHED = re.compile(r"Request failed with status code 4\d\d")
