@@ -14,7 +14,12 @@ import pytest
 
 import homeassistant.components.hassio  # noqa: F401  not importable in frozen time
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.const import (
+    EVENT_STATE_CHANGED,
+    STATE_UNAVAILABLE,
+    STATE_UNKNOWN,
+)
+from homeassistant.core import callback
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
@@ -25,6 +30,11 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
 )
 
 from custom_components.whatsapp_gateway.messages import inbox, seen
+from custom_components.whatsapp_gateway.providers.messages import (
+    IncomingMessage,
+    MessageEvent,
+    MessageKind,
+)
 from tests.gateways.machine import State
 from tests.harness.facts import SUPPORTED, needs
 from tests.harness.helpers import POLL, state_of, until
@@ -34,7 +44,7 @@ from tests.harness.recipients import BEN, FAMILY, add_recipient
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
-    from homeassistant.core import HomeAssistant
+    from homeassistant.core import Event, EventStateChangedData, HomeAssistant
     from pytest_homeassistant_custom_component.common import MockConfigEntry
     from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
@@ -495,6 +505,37 @@ async def test_unload(everyone: Receiving, clock: Clock, busy: str) -> None:
     await everyone.get("After")
     await clock.run(SOON)
     assert everyone.texts == [*expected, "After"]
+
+
+async def test_arrives_during_unload(everyone: Receiving, clock: Clock) -> None:
+    """A message that arrives while the entities are removed is shown after a reload."""
+    hass, entry, inbox_before = everyone.hass, everyone.entry, everyone.account.inbox
+    message = IncomingMessage(
+        event=MessageEvent.RECEIVED,
+        instance_id=everyone.session.id,
+        id="3EB0",
+        chat_id=BEN,
+        kind=MessageKind.TEXT,
+        sent_at=dt_util.utcnow(),
+        sender_id=BEN,
+        text="Meanwhile",
+    )
+    states: list[ConfigEntryState] = []
+
+    @callback
+    def removed(event: Event[EventStateChangedData]) -> None:
+        state = event.data["new_state"]
+        is_gone = state is None or state.state == STATE_UNAVAILABLE
+        if event.data["entity_id"] == MESSAGE and is_gone and not states:
+            states.append(entry.state)
+            inbox_before.put(message)
+
+    hass.bus.async_listen(EVENT_STATE_CHANGED, removed)
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await everyone.until_ready()
+    await clock.run(SOON)
+    assert states == [ConfigEntryState.UNLOAD_IN_PROGRESS]
+    assert everyone.texts == ["Meanwhile"]
 
 
 async def test_too_many(

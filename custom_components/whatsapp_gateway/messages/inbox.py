@@ -13,7 +13,6 @@ import logging
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import callback
 from homeassistant.util import dt as dt_util
 
@@ -298,9 +297,6 @@ class Inbox:
             if not self._queue:
                 self._arrived.clear()
                 await self._arrived.wait()
-            if self._entry.state is ConfigEntryState.UNLOAD_IN_PROGRESS:
-                # there are no entities any more, until the account is loaded again
-                return
             message = self._queue.popleft()
             was_shown = False
             try:
