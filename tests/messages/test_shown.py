@@ -355,3 +355,18 @@ async def test_mentions(home: Receiving, clock: Clock) -> None:
         await home.get("", kind="other", **arrival)
         await clock.run(SOON)
         assert home.last["mentioned_me"] is is_me, mentioned
+
+
+@needs("receiving", "whatsapp_form")
+async def test_file_names(home: Receiving, clock: Clock) -> None:
+    """The name and the type of a file have different spellings."""
+    for data, filename, mime_type in (
+        ({"fileName": "a.pdf", "mimetype": "a/b"}, "a.pdf", "a/b"),
+        ({"filename": "a.pdf", "mime_type": "a/b"}, "a.pdf", "a/b"),
+        ({"fileName": "..", "title": "a.pdf"}, "a.pdf", None),
+        ({"fileName": 7, "mimetype": []}, None, None),
+    ):
+        await home.get("", kind="other", content={"documentMessage": data})
+        await clock.run(SOON)
+        found = home.last["filename"], home.last["mime_type"]
+        assert found == (filename, mime_type), data

@@ -193,14 +193,18 @@ PLAIN_TEXTS = {"conversation", "extendedTextMessage"}
 ASSOCIATION = ("messageContextInfo", "messageAssociation", "associationType")
 """Where a message tells what it is to another one."""
 PARTS = (
-    *(5, "HD_VIDEO_DUAL_UPLOAD"),
-    *(10, "HD_IMAGE_DUAL_UPLOAD"),
-    *(12, "MOTION_PHOTO"),
-    *(19, "HEVC_VIDEO_DUAL_UPLOAD"),
+    5,
+    "HD_VIDEO_DUAL_UPLOAD",
+    10,
+    "HD_IMAGE_DUAL_UPLOAD",
+    12,
+    "MOTION_PHOTO",
+    19,
+    "HEVC_VIDEO_DUAL_UPLOAD",
 )
 """What is a part of another message, such as a better version of its picture.
 
-Source: `AssociationType` of WAProto.
+Source: `AssociationType` of WAProto, whose values gateways write as numbers or names.
 """
 MAX_PARTS = 50
 """Number of parts of a text."""
@@ -348,10 +352,11 @@ def _member(key: str, look: Shown, data: dict[str, Any]) -> Content:
     )
     if not content.is_file:
         return content
+    names = (file_name(at(data, *path)) for path in FILE_NAMES)
     is_voice = data.get("ptt") is True or data.get("PTT") is True
     return replace(
         content,
         kind=MessageKind.VOICE if is_voice else look.kind,
         mime_type=cut(first_at(data, *MIME_TYPES), MAX_MIME_TYPE) or None,
-        filename=file_name(first_at(data, *FILE_NAMES)),
+        filename=next(filter(None, names), None),
     )
