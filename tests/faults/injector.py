@@ -67,7 +67,6 @@ WHOLE_HOST = ("tls", "name")
 """What happens to all routes at once."""
 FAULTS = (*map(str, STATUSES), *PAUSES, *OTHERS, *WRONG, *WHOLE_HOST, "redirect")
 LIKE = {
-    "422": "403",
     "429_retry_after": "429",
     "429_reset": "429",
     "502_html": "500",
