@@ -66,8 +66,7 @@ class Silence:
     @callback
     def async_note_outage(self) -> None:
         """Follow a poll that has failed: it tells nothing about messages."""
-        if self._outage_since is None:
-            self._outage_since = monotonic()
+        self._outage_since = self._outage_since or monotonic()
 
     @callback
     def async_update(self, reason: Reason | None, instances: str) -> None:
