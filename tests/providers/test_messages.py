@@ -47,7 +47,7 @@ from tests.harness.helpers import until
 from tests.harness.leaks import leaked
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable
 
     from custom_components.whatsapp_gateway.providers.base import Provider
     from tests.gateways import Gateway
@@ -610,16 +610,21 @@ async def test_number_check(
     assert await present(provider.number_check).find_person(home.id, BEN)
 
 
-def error_body(text: str) -> bytes:
-    """Return what a gateway says of an internal error."""
-    return json.dumps({"message": text}).encode()
-
-
 ENGINE_ERRORS = [
     ("Protocol error (Runtime.callFunctionOn): Session closed.", "session_broken"),
     ("Connection Closed", "instance_not_connected"),
     ("rate-overlimit", "whatsapp_limit"),
 ]
+
+
+async def assert_engine_error(
+    gateway: Gateway, route: str, question: Awaitable[object], text: str, reason: str
+) -> None:
+    """Check what the error of an engine becomes that is the answer to a question."""
+    gateway.fail(route, status=500, body=json.dumps({"message": text}).encode())
+    with pytest.raises(Refused) as error:
+        await question
+    assert error.value.reason == reason
 
 
 @needs("chats")
@@ -628,10 +633,8 @@ async def test_chats_of_engine(
     gateway: Gateway, provider: Provider, home: Session, text: str, reason: str
 ) -> None:
     """What runs WhatsApp in the gateway may say why there is no list."""
-    gateway.fail("chats", status=500, body=error_body(text))
-    with pytest.raises(Refused) as error:
-        await present(provider.chats).list_chats(home.id)
-    assert error.value.reason == reason
+    question = present(provider.chats).list_chats(home.id)
+    await assert_engine_error(gateway, "chats", question, text, reason)
 
 
 @needs("number_check")
@@ -640,10 +643,8 @@ async def test_number_check_of_engine(
     gateway: Gateway, provider: Provider, home: Session, text: str, reason: str
 ) -> None:
     """What runs WhatsApp in the gateway may say why a number can't be checked."""
-    gateway.fail("check_number", status=500, body=error_body(text))
-    with pytest.raises(Refused) as error:
-        await present(provider.number_check).find_person(home.id, ANNA)
-    assert error.value.reason == reason
+    question = present(provider.number_check).find_person(home.id, ANNA)
+    await assert_engine_error(gateway, "check_number", question, text, reason)
 
 
 @needs("number_check")
