@@ -82,7 +82,7 @@ class Inbox:
         self._files: dict[tuple[str, str], IncomingMessage] = {}
         self._listeners: dict[str, Listener] = {}
         self._held = 0
-        """Number of messages that wait for something else than their turn."""
+        """Number of messages that wait for the number of somebody."""
         self._warnings: set[str] = set()
         self.events: Counter[str] = Counter()
         """Number of messages that were handed over, by their event."""
@@ -105,7 +105,7 @@ class Inbox:
     @property
     def queued(self) -> int:
         """Number of messages that wait."""
-        return len(self._queue) + self._held
+        return len(self._queue) + len(self._own) + self._held
 
     @callback
     def async_subscribe(self, instance_id: str, listener: Listener) -> CALLBACK_TYPE:
@@ -225,12 +225,10 @@ class Inbox:
 
     async def _async_hold(self, message: IncomingMessage, sending: Sending) -> None:
         """Hold an own message back: it may be the one that is being sent."""
-        self._held += 1
         self._own.append(message)
         try:
             await sending.async_wait()
         finally:
-            self._held -= 1
             self._own.remove(message)
         self._enqueue(message)
 
